@@ -25,6 +25,8 @@ struct ServerFacts {
     let system: Int64
     /// When that was, by its clock, in milliseconds since 1970.
     let time: Int64
+    /// When that was heard, on this machine's clock.
+    let heardAt: ContinuousClock.Instant
     /// Whether a commit waits for a standby.
     let hasStandbys: Bool
 }
@@ -227,7 +229,7 @@ enum PostgresConnecting {
         }
         guard row.integer(names.count) == 0 else { throw PostgresError(state: "25006") }
         return ServerFacts(
-            system: row.integer(names.count + 2), time: row.integer(names.count + 3),
+            system: row.integer(names.count + 2), time: row.integer(names.count + 3), heardAt: .now,
             hasStandbys: row.integer(names.count + 1) == 1)
     }
 }

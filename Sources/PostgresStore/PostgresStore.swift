@@ -34,9 +34,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     private var seenAt = ContinuousClock.now
 
     private struct State {
-        /// What the primary's clock said, and when that was asked for.
+        /// What the primary's clock said, and when that was heard.
         var time: Int64
-        var asked: ContinuousClock.Instant
+        var heardAt: ContinuousClock.Instant
         var hasStandbys: Bool
         /// When the newest commit that was acknowledged was sent, on a clock that goes on while the machine sleeps.
         var provenAt: ContinuousClock.Instant?
@@ -78,7 +78,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         (self.place, self.isSingle, self.ledger, self.logger) = (place, isSingle, ledger, logger)
         machineClock = usesMachineClock
         system = facts.system
-        state = Mutex(State(time: facts.time, asked: .now, hasStandbys: facts.hasStandbys))
+        state = Mutex(State(time: facts.time, heardAt: facts.heardAt, hasStandbys: facts.hasStandbys))
         readers = PostgresReaders(Self.readerCount, isLong: false, ledger) {
             try PostgresConnecting.open(place, .reading).0
         }
@@ -145,7 +145,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     package func time(by clock: any VaultClock) -> StoreTime {
         guard !machineClock else { return StoreTime(by: clock) }
-        return state.withLock { time($0.time + (ContinuousClock.now - $0.asked).milliseconds) }
+        return state.withLock { time($0.time + (ContinuousClock.now - $0.heardAt).milliseconds) }
     }
 
     private func time(_ milliseconds: Int64) -> StoreTime {
@@ -239,7 +239,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     private func note(_ opening: PostgresTransaction.Opening) throws -> StoreTime? {
         try ledger.refuse(newerThanKnown: opening.schema)
         state.withLock {
-            ($0.time, $0.asked, $0.hasStandbys) = (opening.time, opening.asked, opening.hasStandbys)
+            ($0.time, $0.heardAt, $0.hasStandbys) = (opening.time, opening.heardAt, opening.hasStandbys)
         }
         return machineClock ? nil : time(opening.time)
     }

@@ -14,8 +14,8 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     /// What the server said when it gave the lock.
     struct Opening {
         let time: Int64
-        /// When that was asked for, on this machine's clock.
-        let asked: ContinuousClock.Instant
+        /// When that was heard, on this machine's clock: the server says it after a wait for the lock.
+        let heardAt: ContinuousClock.Instant
         let hasStandbys: Bool
         let schema: Int
     }
@@ -88,10 +88,9 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
         var mayReconnect = reconnect
         hasBegun = true
         while true {
-            let asked = ContinuousClock.now
             do {
                 let answers = try session.turn(beginning + statements, waiting: waiting)
-                try note(answers[2], asked)
+                try note(answers[2])
                 return Array(answers.dropFirst(beginning.count))
             } catch let error as PostgresError where error.isLockTimeout && error.place == 1 {
                 _ = try session.turn([PostgresStatement("ROLLBACK")])
@@ -107,13 +106,14 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
         }
     }
 
-    private func note(_ answer: PostgresAnswer, _ asked: ContinuousClock.Instant) throws {
+    private func note(_ answer: PostgresAnswer) throws {
         guard let row = answer.firstRow, row.integer(1) == 0 else {
             session.discard()
             throw PostgresError(state: "25006")
         }
         let found = Opening(
-            time: row.integer(0), asked: asked, hasStandbys: row.integer(2) == 1, schema: Int(row.integer(3)))
+            time: row.integer(0), heardAt: .now, hasStandbys: row.integer(2) == 1, schema: Int(row.integer(3))
+        )
         opening = found
         time = try opened(found)
     }

@@ -143,6 +143,31 @@ import VaultStore
         #expect(passed >= 0)
     }
 
+    @Test func `a wait for the lock does not put the clock forward`() async throws {
+        let scene = try Scene()
+        let other = try scene.other()
+        let (isHeld, isOver) = (Signal(), DispatchSemaphore(value: 0))
+        BlockingThread.run {
+            _ = scene.commit(in: other) { size in
+                isHeld.set()
+                isOver.wait()
+                return [RowWrite(replacing: .logHead, Scene.head(size + 1))]
+            }
+        }
+        #expect(try await Waiting.until { isHeld.isSet })
+        let begun = ContinuousClock.now
+        let outcome = scene.commit {
+            if ContinuousClock.now - begun > .seconds(2) { isOver.signal() }
+        } _: { size in
+            [RowWrite(replacing: .logHead, Scene.head(size + 1))]
+        }
+        #expect(outcome.isCommitted)
+        let time = scene.store.time(by: SystemClock()).now.millisecondsSince1970
+        let server = try #require(
+            Int64(scene.run("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")))
+        #expect(time <= server)
+    }
+
     @Test func `who serves is counted by the table, until it closes`() throws {
         let scene = try Scene()
         let other = try scene.other()
