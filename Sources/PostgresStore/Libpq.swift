@@ -28,9 +28,11 @@ struct PostgresError: Error, Equatable {
     /// The lock of writers is not to be had in time.
     static let heldLock = PostgresError(state: "55P03")
 
-    /// Whether the connection is not to be used again: it is lost, or the server is going down, or a standby by now.
+    /// Whether the connection is not to be used again: it is lost, or the server is going down, or a standby by now; or what
+    /// was prepared on it does not fit the tables any more (0A000), or is gone (26000).
     var endsConnection: Bool {
-        state.hasPrefix("08") || state.hasPrefix("57P") || ["25006", "25P03", "XX000"].contains(state)
+        state.hasPrefix("08") || state.hasPrefix("57P")
+            || ["25006", "25P03", "XX000", "0A000", "26000"].contains(state)
     }
 
     /// Whether space or the machine failed, and with it the whole transaction.

@@ -253,6 +253,16 @@ import VaultStore
         #expect(try scene.size() == 3)
     }
 
+    @Test func `what was prepared before a table changed is prepared again`() throws {
+        let scene = try Scene()
+        func rows() throws -> Int {
+            try scene.store.reader.read { try $0.rows("SELECT * FROM jobs") { $0.integer(0) }.count }
+        }
+        #expect(try rows() == 0)
+        _ = try scene.run("ALTER TABLE jobs ADD COLUMN extra bigint")
+        #expect(try rows() == 0)
+    }
+
     @Test func `a server that stopped and came back is found again`() throws {
         let cluster = try PostgresCluster()
         defer { cluster.end() }
