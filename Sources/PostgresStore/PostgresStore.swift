@@ -335,7 +335,11 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                 others = try transaction.database.count(
                     "SELECT count(*) FROM instances WHERE id <> ? AND seen_at > \(Self.serverTime) - 15000",
                     [.blob(instance)])
-                try transaction.apply([RowWrite(Self.seen, seenValues)])
+                try transaction.apply([
+                    // Of processes that were killed.
+                    RowWrite("DELETE FROM instances WHERE seen_at < \(Self.serverTime) - 86400000"),
+                    RowWrite(Self.seen, seenValues),
+                ])
             }
         } catch { throw translate(error) }
         state.withLock { $0.isServing = true }

@@ -180,6 +180,11 @@ import VaultStore
         // One that was killed counts for 15 seconds.
         _ = try scene.run("UPDATE instances SET seen_at = seen_at - 20000")
         #expect(try scene.other().beginServing())
+        #expect(try scene.run("SELECT count(*) FROM instances") == "2")
+        // Its row goes after a day.
+        _ = try scene.run("UPDATE instances SET seen_at = seen_at - 90000000")
+        #expect(try scene.other().beginServing())
+        #expect(try scene.run("SELECT count(*) FROM instances") == "1")
     }
 }
 
