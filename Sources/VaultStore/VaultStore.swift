@@ -140,4 +140,25 @@ package enum CommitOutcome {
     case notApplied(VaultError)
     /// Whether anything is cannot be told now.
     case unknown
+
+    /// What callers are told of ``unknown``.
+    package static func isUnknown(_ store: any VaultStore) -> VaultError {
+        store.isRemote
+            ? VaultError(
+                .outcomeUnknown,
+                "The database server did not answer a commit; it is unknown whether the change was made.",
+                remedy: "Look whether it is there before repeating it, and check the server and its standbys."
+            )
+            : VaultError(
+                .outcomeUnknown,
+                "The disk failed while committing; it is unknown whether the change was made.",
+                remedy: "Check the disk, verify the audit log, and restart.")
+    }
+}
+
+extension VaultError {
+    package static let serverWasReplaced = VaultError(
+        .unavailable,
+        "The database server shows less than it did: it may have been replaced by another, or be the one that was.",
+        remedy: "Try again in a moment. If it persists, check which server is the primary.")
 }

@@ -117,7 +117,7 @@ final class CommitEngine: @unchecked Sendable {
         case .notApplied(let error), .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
-            batch.finish(loss == nil ? Self.unknown : LogHead.replaced)
+            batch.finish(loss == nil ? CommitOutcome.isUnknown(store) : LogHead.replaced)
         }
     }
 
@@ -250,7 +250,4 @@ final class CommitEngine: @unchecked Sendable {
 
     private static let busy = VaultError(
         .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")
-    private static let unknown = VaultError(
-        .outcomeUnknown, "The disk failed while committing; it is unknown whether the change was made.",
-        remedy: "Check the disk, verify the audit log, and restart.")
 }
