@@ -65,8 +65,5 @@ extension LogHead {
 
 extension LogHead {
     /// The same where a server may have been replaced: nothing is said until what it shows is confirmed.
-    static let replaced = VaultError(
-        .unavailable,
-        "The database server shows less than it did: it may have been replaced by another, or be the one that was.",
-        remedy: "Try again in a moment. If it persists, check which server is the primary.")
+    static var replaced: VaultError { .serverWasReplaced }
 }

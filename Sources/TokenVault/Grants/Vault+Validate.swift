@@ -84,7 +84,7 @@ extension Vault {
         else { return nil }
         let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
         if handle.generation > row.generation, proof.isFamilyProven, row.status == .live {
-            throw try database.isBehind()
+            throw try isBehind(database)
         }
         guard let slot = row.slot else { return nil }
         let standing = OwnerStanding(
@@ -125,7 +125,7 @@ extension Vault {
     private func inspect(_ token: SecretBytes) async throws -> ValidToken? {
         guard let handle = try await openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()
-        let found: ValidToken?? = try await snapshot { [registry] database, keys in
+        let found: ValidToken?? = try await snapshot { [self] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row else {
@@ -133,7 +133,7 @@ extension Vault {
             }
             let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
             if handle.generation > row.generation, proof.isFamilyProven, row.status == .live {
-                throw try database.isBehind()
+                throw try isBehind(database)
             }
             guard row.generation == handle.generation, row.status == .live, let access = row.access,
                 let client = try registry.owner(row.client, database, keyring, revision: revision),

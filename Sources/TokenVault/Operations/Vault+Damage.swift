@@ -49,11 +49,15 @@ extension Vault {
     ///
     /// - Returns: whether its number was not given out yet, so that the token is newer than the database. If not, the
     ///   grant ended and was deleted a week later, or a restore lost it. A code is not worth waiting for in any case.
-    /// - Throws: ``VaultError/Code/integrity`` when the row must be there, since the token is not over.
+    /// - Throws: ``VaultError/Code/integrity`` when the row must be there, since the token is not over; ``isBehind(_:)``
+    ///   instead of true where the store is remote.
     func isAhead(_ handle: TokenHandle) async throws -> Bool {
-        try await snapshot { [clock] database, keys in
+        try await snapshot { [self] database, keys in
             let vault = try VaultRow.read(database, rowKey: keys.keyring.rows)
-            guard handle.grant.rawValue < vault.nextGrantID else { return true }
+            guard handle.grant.rawValue < vault.nextGrantID else {
+                if store.isRemote { throw try isBehind(database) }
+                return true
+            }
             // Where the clock was ahead for a while, the grant may have been deleted then.
             let now = max(clock.now(), try LogHead.read(database).lastTime)
             guard handle.kind != .authorizationCode, now < handle.endsAt,
@@ -66,20 +70,19 @@ extension Vault {
     /// A token is newer than the database, which is an older copy or lost its WAL. A vault that was restored
     /// knows that it is older than some tokens: no damage then, though no answer either.
     package func databaseIsBehind() async -> VaultError {
-        do { return try await read { try $0.isBehind() } } catch {
+        do { return try await read { [self] in try isBehind($0, isProven: true) } } catch {
             return store.translate(error)
         }
     }
-}
 
-extension Database {
-    /// As ``Vault/databaseIsBehind()``.
-    func isBehind() throws -> VaultError {
+    /// - Parameter isProven: a commit showed it. What was only read may be of a server that was replaced.
+    func isBehind(_ database: Database, isProven: Bool = false) throws -> VaultError {
         let message = "A client holds a token that is newer than the database: nothing was changed."
-        guard try newestIncarnation() == .first else {
+        guard try database.newestIncarnation() == .first else {
             return VaultError(
                 .unavailable, message, remedy: "The vault was restored: revoke the grants of such tokens.")
         }
+        guard isProven || !store.isRemote else { return LogHead.replaced }
         return VaultError(
             .integrity, message,
             remedy: "An older copy was put back, or a WAL was lost: put the newest database back.")
