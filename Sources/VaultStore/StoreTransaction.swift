@@ -62,8 +62,10 @@ package struct StoreClock: VaultClock {
     package init(_ store: any VaultStore, _ own: any VaultClock) { (self.store, self.own) = (store, own) }
 
     package func now() -> VaultInstant { store.time(by: own).now }
-    /// By how much the store's clock is ahead of this machine's.
-    package var skew: Duration { now().elapsed(since: own.now()) }
+    /// By how much the store's clock is ahead of this machine's; negative: behind it.
+    package var skew: Duration {
+        .milliseconds(now().millisecondsSince1970 &- own.now().millisecondsSince1970)
+    }
     package var name: String { own.name }
     package func monotonic() -> Duration { own.monotonic() }
 }
