@@ -7,8 +7,9 @@ import VaultCore
 package final class ReadingThreads: @unchecked Sendable {
     // @unchecked: the variables are touched under `condition` only.
     private let condition = NSCondition()
-    private var waiting: [(until: ContinuousClock.Instant, run: Work)] = []
-    /// How many of `waiting` were taken already: they are removed all at once.
+    /// Nil: taken already.
+    private var waiting: [(until: ContinuousClock.Instant, run: Work)?] = []
+    /// How many of `waiting` were taken already: they are removed many at once.
     private var taken = 0
     private var isClosed = false
 
@@ -17,6 +18,7 @@ package final class ReadingThreads: @unchecked Sendable {
 
     private static let count = 4
     private static let capacity = 4096
+    private static let mostTaken = 1024
     private static let patience = Duration.seconds(10)
 
     package init() {
@@ -78,10 +80,11 @@ package final class ReadingThreads: @unchecked Sendable {
                 if isClosed { return nil }
                 condition.wait()
             }
-            let next = waiting[taken]
+            // What it holds, tokens among it, stays no longer than it runs.
+            let next = waiting[taken].take()
             taken += 1
-            if taken == waiting.count {
-                waiting.removeAll(keepingCapacity: true)
+            if taken == waiting.count || taken >= Self.mostTaken {
+                waiting.removeFirst(taken)
                 taken = 0
             }
             return next
