@@ -50,6 +50,13 @@ struct PostgresError: Error, Equatable {
 enum PostgresFailure {
     static func translate(_ error: any Error) -> VaultError {
         if let error = error as? VaultError { return error }
+        if let error = error as? PostgresTransaction.NotApplied { return translate(error.cause) }
+        if error is PostgresTransaction.Uncertain {
+            return VaultError(
+                .outcomeUnknown,
+                "The database server did not answer a commit; it is unknown whether it was made.",
+                remedy: "Look whether the vault is there before you begin again, and check the server.")
+        }
         guard let error = error as? PostgresError else {
             return VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
         }

@@ -51,7 +51,7 @@ extension PostgresStore {
         guard try catalog.isEmpty() else {
             throw VaultError(
                 .alreadyExists, "The database of service \(place.service) has tables in it.",
-                remedy: "Name the service of an empty database.")
+                remedy: PostgresSchema.notEmpty)
         }
         switch try catalog.owner() {
         case .none: try transaction.run(["CREATE SCHEMA \(PostgresSchema.name)"])

@@ -7,6 +7,8 @@ import VaultStore
 enum PostgresSchema {
     /// Of the namespace that has a vault's tables.
     static let name = "tokenvault"
+    static let notEmpty =
+        "Name the service of an empty database. What an attempt left that failed, and only that, is removed by: DROP SCHEMA \(name) CASCADE"
     static let searchPath = name + ",pg_temp"
 
     /// Rows of these change often: room is left in their pages, so that a new version needs no new entry in an index.
