@@ -125,9 +125,9 @@ public struct VaultBackups: Sendable {
         let keysFile = try request.keysPath.map { try DraftFile(of: $0) }
         let beside = vault.store.isRemote ? request.path : vault.path
         let scratch = request.scratchDirectory ?? VaultFile.directory(of: beside)
-        let size = (FileFacts(at: vault.path)?.size ?? 0) + (FileFacts(at: vault.path + "-wal")?.size ?? 0)
+        let size = try sizeOfSource()
         for directory in [scratch, VaultFile.directory(of: request.path)] {
-            try FreeSpace.check(Int64(size), in: directory)
+            try FreeSpace.check(size, in: directory)
         }
         // The keys of the copy: they may be rotated meanwhile, by another process too.
         var copied: (keyring: Keyring, custodyKey: RoleKeyRow?, slots: BackupKeys)?
@@ -153,6 +153,21 @@ public struct VaultBackups: Sendable {
             logSize: snapshot.head.size, logRoot: Hex.encode(snapshot.head.root.bytes),
             createdAt: row.createdAt,
             keepUntil: request.keepUntil)
+    }
+
+    /// About as much as the copy takes.
+    private func sizeOfSource() throws -> Int64 {
+        guard !vault.store.isRemote else {
+            return try vault.store.reader.read {
+                try $0.count(
+                    """
+                    SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bigint)
+                    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                    WHERE n.nspname = 'tokenvault' AND c.relkind = 'r'
+                    """)
+            }
+        }
+        return ["", "-wal"].reduce(0) { $0 + Int64(FileFacts(at: vault.path + $1)?.size ?? 0) }
     }
 
     /// Gives both files their names, the keys first: data without keys would look like a backup.
