@@ -75,6 +75,15 @@ struct PostgresLedger: Sendable {
         return migrations.dropFirst(applied.count)
     }
 
+    /// Stands in the ledger as a migration that no version knows: every transaction looks there for a newer one.
+    private static let movedAway = Int(Int32.max)
+
+    static func moveAway(at now: VaultInstant) -> RowWrite {
+        RowWrite(
+            "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
+            [.integer(Int64(movedAway)), .blob([UInt8](repeating: 0, count: 32)), SQLValue(now)])
+    }
+
     /// Refuses a database that a newer program has brought up to date since it was opened.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer``.
@@ -84,6 +93,14 @@ struct PostgresLedger: Sendable {
 
     func refuse(newerThanKnown version: Int) throws {
         guard version > newest else { return }
+        if version == Self.movedAway {
+            throw VaultError(
+                .unavailable,
+                "The vault was moved away from this database; nothing may use it here any more.",
+                remedy:
+                    "Name its new place. When you are sure of that, remove what is here: DROP SCHEMA \(PostgresSchema.name) CASCADE"
+            )
+        }
         throw VaultError(
             .schemaNewer, "The vault has schema \(version); this version knows schemas up to \(newest).",
             remedy: "Use the newer TokenVault, and restart services with it. Nothing was changed.")

@@ -82,4 +82,31 @@ extension SQLiteStore {
             return true
         }
     }
+
+    /// Gives the file of a vault that was moved away another name, while no process can write to it.
+    ///
+    /// - Parameter body: looks once more at what is there.
+    /// - Throws: ``VaultError/Code/busy`` while another process has it open, ``VaultError/Code/ioFailure`` where it cannot be
+    ///   renamed, and what `body` throws.
+    package static func moveAway(
+        from path: String, to place: String, _ body: (Database) throws -> Void
+    ) throws {
+        let lock = try VaultLock(beside: path)
+        try lock.withWriterLock(within: .seconds(10)) {
+            // The last that closes a vault removes its WAL.
+            guard try !lock.isServed(), access(path + "-wal", F_OK) != 0 else {
+                throw VaultError(
+                    .busy, "Another process has the vault at \(path) open",
+                    remedy: "Stop every service and command that uses it.")
+            }
+            let writer = try Unfinished.whole { try Connections.openWriter(path) }
+            do { try writer.use(body) } catch {
+                try? writer.close()
+                throw error
+            }
+            try writer.close()
+            let code = VaultFile.rename(path, toFree: place)
+            guard code == 0 else { throw StorageFailure.failed("rename", code) }
+        }
+    }
 }

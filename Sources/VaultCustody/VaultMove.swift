@@ -18,8 +18,9 @@ import VaultStore
 /// ```
 ///
 /// No service may use the vault meanwhile. The copy is made in one transaction: after a failure there is nothing at the new
-/// place, and it can be begun again. At the end the copy is opened and verified as a whole, and its log has to begin with the
-/// log that was copied, by the root.
+/// place, and it can be begun again. Then the copy is opened and verified as a whole, and its log has to begin with the
+/// log that was copied, by the root. At the end the vault is closed to all others where it was, unless it was written
+/// meanwhile: a file gets another name, a database a mark.
 public struct VaultMove: Sendable {
     public var source: VaultPlace
     /// Where no vault is yet.
@@ -49,16 +50,36 @@ public struct VaultMove: Sendable {
                 remedy: "Move the file itself while no service uses it, with the files beside it.")
         }
         let copied = try await copy { progress($0 * 0.6) }
-        do { try await prove(copied.head) { progress(0.6 + $0 * 0.4) } } catch {
-            let cause = error as? VaultError
-            throw VaultError(
-                cause?.code ?? .internalError,
-                "The copy at \(target) is not to be used: \(cause?.message ?? "it could not be checked"). The vault at \(source) is as it was.",
-                remedy: "Remove the copy, then begin again.")
-        }
+        let setAside: String?
+        do {
+            try await prove(copied.head) { progress(0.6 + $0 * 0.4) }
+            setAside = try await BlockingThread.result { try leave(copied.head) }
+        } catch { throw failure(error) }
         return MoveReceipt(
             source: source, target: target, rows: copied.rows, logSize: copied.head.size,
-            logRoot: Hex.encode(copied.head.root.bytes), setAside: try setAside())
+            logRoot: Hex.encode(copied.head.root.bytes), setAside: setAside)
+    }
+
+    /// There is a copy, and it was not finished with.
+    private func failure(_ error: any Error) -> VaultError {
+        let cause = error as? VaultError
+        if cause?.code == .outcomeUnknown {
+            return VaultError(
+                .outcomeUnknown,
+                "The copy at \(target) is whole. Whether \(source) was marked as moved away is not known.",
+                remedy:
+                    "Open the vault at \(source): if it says that it was moved away, use the copy; if it opens, remove the copy, then begin again."
+            )
+        }
+        return VaultError(
+            cause?.code ?? .internalError,
+            "The copy at \(target) is not to be used: \(cause?.message ?? "it could not be checked"). The vault at \(source) is as it was.",
+            remedy: "\(removal), then begin again.")
+    }
+
+    private var removal: String {
+        guard case .postgres = target else { return "Remove the copy" }
+        return "Remove the copy (DROP SCHEMA tokenvault CASCADE in its database)"
     }
 
     private func copy(_ progress: @escaping @Sendable (Double) -> Void) async throws
@@ -160,20 +181,28 @@ public struct VaultMove: Sendable {
         }
     }
 
-    /// A file that was left in its place would be served by mistake, and its log grow another end.
+    /// Closes the vault to all others where it was: what is served there by mistake would grow another end of the log. What
+    /// was written since the copy was made is not in it, so that is looked for once more, while nothing can be written.
     ///
-    /// - Returns: where it is now; nil for a vault that was not in a file.
-    private func setAside() throws -> String? {
-        guard case .file(let named) = source else { return nil }
-        let path = try VaultFile.resolve(named)
-        let place = "\(path).moved-\(configuration.clock.now().millisecondsSince1970 / 1000)"
-        guard VaultFile.rename(path, toFree: place) == 0 else {
-            throw VaultError(
-                .ioFailure,
-                "The vault is at \(target) now, but the file \(path) could not be given another name.",
-                remedy: "Move it away yourself: nothing may use it any more.")
+    /// - Returns: where the file is now; nil for a database.
+    private func leave(_ head: LogHead) throws -> String? {
+        let now = configuration.clock.now()
+        func look(_ database: Database) throws {
+            let found = try LogHead.read(database)
+            guard found.size == head.size, found.root == head.root else {
+                throw VaultError(.busy, "The vault was written meanwhile; stop everything that uses it")
+            }
         }
-        return place
+        switch source {
+        case .file(let named):
+            let path = try VaultFile.resolve(named)
+            let place = "\(path).moved-\(now.millisecondsSince1970 / 1000)"
+            try SQLiteStore.moveAway(from: path, to: place, look)
+            return place
+        case .postgres(let service):
+            try PostgresStore.moveAway(from: PostgresPlace(service: service), at: now, look)
+            return nil
+        }
     }
 }
 
@@ -186,6 +215,6 @@ public struct MoveReceipt: Sendable {
     public let logSize: Int64
     /// 64 hexadecimal digits.
     public let logRoot: String
-    /// Where the old file is now; nil for a database, which is as it was.
+    /// Where the old file is now; nil for a database, which is marked: it can no longer be opened.
     public let setAside: String?
 }

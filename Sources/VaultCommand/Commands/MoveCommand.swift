@@ -10,10 +10,12 @@ struct MoveCommand: AsyncParsableCommand {
         discussion: """
             Stop every service that uses the vault first, on every machine. All rows are copied in one \
             transaction; then the copy is opened, verified whole, and compared with the vault by the root of its \
-            log. If anything fails the vault is as it was, and the command can be run again.
+            log. If anything fails the vault is as it was. A copy that was made by then has to be removed before \
+            you run the command again; the error says how.
 
-            Afterwards a file has another name, so that nothing serves it by mistake. A database stays: remove \
-            it when you are sure of the copy. Add the anchors again at the new place.
+            Afterwards a file has another name, and a database is marked and refuses to be opened, so that \
+            nothing serves it by mistake. Remove it when you are sure of the copy. Add the anchors again at the \
+            new place.
 
             Examples:
               tokenvault move --vault ./vault --to postgres:tokenvault

@@ -60,6 +60,9 @@ import VaultCustody
         let file = VaultPlace.file(scene.test.directory + "/back")
         let back = try await scene.move(scene.place, file).run()
         #expect(back.setAside == nil && back.logSize > receipt.logSize)
+        await #expect(throws: VaultError(.unavailable, "")) {
+            try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        }
         let again = try await Vault.open(at: file, unlockedBy: scene.key)
         #expect(try await scene.party.refresh(next.refreshToken, in: again).issued != nil)
         #expect(try await again.log.verify(comparesAnchors: false).isIntact)
@@ -74,6 +77,18 @@ import VaultCustody
         }
         #expect(try scene.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'tokenvault'") == "0")
         _ = try await scene.moveAway()
+    }
+
+    @Test(.ofFiles) func `not what was written while the copy was verified`() async throws {
+        let scene = try await Scene()
+        await scene.test.vault.close()
+        let path = scene.test.path
+        await #expect(throws: VaultError(.busy, "")) {
+            try await scene.move(.file(path), scene.place).run { share in
+                if share > 0.6 { _ = try? sqlite(path, "UPDATE audit_head SET size = size + 1") }
+            }
+        }
+        #expect(FileManager.default.fileExists(atPath: path))
     }
 
     @Test(.ofFiles) func `not where a vault is, and not with another key`() async throws {
