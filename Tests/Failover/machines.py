@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".build/failover"
+FOLDER = ROOT / ".build/failover" / os.environ.get("FAILOVER_FOLDER", "one")
 SECONDS = 30
 # PostgreSQL refuses to run as root.
 USER = "postgres" if os.geteuid() == 0 else None

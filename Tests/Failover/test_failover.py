@@ -97,12 +97,12 @@ class Control(unittest.TestCase):
                 for process, chains in load.shares}
         print(f"\n  without synchronous standbys, of {load.acknowledged} acknowledged refreshes lost: {lost}")
         self.assertGreater(sum(lost.values()), 0)
+        load.stop_callers()
         # Who knows of what is lost signs no log that goes on without it.
         for process, _ in load.shares:
             if lost[process.record.name]:
                 self.assertLess(process.record.times[-1], promoted, process.record.name)
                 self.expect_stopped(process)
-        load.stop_callers()
 
     def expect_stopped(self, process: LibraryProcess | Server) -> None:
         """A service ends; what uses the library is told with every call."""
