@@ -50,7 +50,7 @@ import VaultCore
         }
         // Every kind of answer was really met.
         for outcome in ["new pair", "same pair", "refused", "valid", "not valid"] {
-            #expect(reached[outcome, default: 0] > 100, "\(outcome), seed \(seed): \(reached)")
+            #expect(reached[outcome, default: 0] > 10, "\(outcome), seed \(seed): \(reached)")
         }
         for policy in Self.policies.dropFirst() {
             for outcome in ["new pair", "same pair"] {
