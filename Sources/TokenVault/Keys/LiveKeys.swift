@@ -88,7 +88,7 @@ package final class LiveKeys: Sendable {
     func keys(
         for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64
     ) throws -> SnapshotKeys {
-        guard logSize >= floor else { throw outdated }
+        guard logSize >= floor else { throw end ?? outdated }
         // A longer log is another process's work, whose last entry may name another stamp than the row that is there now.
         func held() throws -> SnapshotKeys? {
             try state.withLock {
@@ -112,7 +112,7 @@ package final class LiveKeys: Sendable {
         // Mostly only users changed: then the rows are the same, and with them the keys.
         let keys = held.keys.keyring.fits(vault) ? held.keys : try load(database, vault, held)
         let size = try keys.prove(database)
-        guard size >= floor else { throw outdated }
+        guard size >= floor else { throw end ?? outdated }
         return try state.withLock { state in
             // A reader on an older snapshot must not bring back what a newer one has replaced.
             guard size > state.size else {
