@@ -56,7 +56,8 @@ public struct VaultService: Service {
                     }
                     group.addTask { try await purgeCodes() }
                 }
-                try await group.waitForAll()
+                // Not `waitForAll`: that would wait for the others, which never end.
+                for try await _ in group {}
             }
         }
         if closesVault { await vault.close() }
