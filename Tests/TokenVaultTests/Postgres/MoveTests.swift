@@ -7,7 +7,7 @@ import VaultAudit
 import VaultCore
 import VaultCustody
 
-@Suite(.bounded) struct `A vault moves to PostgreSQL and back with all that is in it` {
+@Suite(.bounded, .withServer) struct `A vault moves to PostgreSQL and back with all that is in it` {
     /// A vault in a file with a grant, and a database that nobody uses.
     private final class Scene: Sendable {
         let test: TestVault
