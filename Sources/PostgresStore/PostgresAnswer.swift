@@ -48,13 +48,13 @@ final class PostgresAnswer {
     }
 
     private func reserve(_ count: Int) throws {
-        guard used + count > storage.count else { return }
         guard used + count <= Self.byteLimit else {
             throw VaultError(
                 .internalError, "An answer of the database is larger than \(Self.byteLimit >> 20) MiB.")
         }
+        guard used + count > storage.count else { return }
         let larger = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(1024, 2 * (used + count)), alignment: 8)
+            byteCount: min(Self.byteLimit, max(1024, 2 * (used + count))), alignment: 8)
         larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<used]))
         storage.deallocate()
         storage = larger
