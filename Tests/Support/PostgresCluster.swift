@@ -112,6 +112,8 @@ package final class PostgresCluster: @unchecked Sendable {
     /// Where libpq finds the services of this process.
     private static let services = Mutex(NSTemporaryDirectory() + "tokenvault-services-\(getpid())")
 
+    package static var servicesFile: String { services.withLock { $0 } }
+
     /// Ends the server, before this process does.
     package func end() {
         try? life.fileHandleForWriting.close()

@@ -17,16 +17,20 @@ struct KeeperStage: Sendable {
     ///
     /// - Parameters:
     ///   - lines: more of the provider's entry.
+    ///   - place: where a vault is; nil: makes one.
     ///   - change: of how the server behaves.
     static func run(
-        adding lines: String = "", _ change: (inout ScriptedOptions) -> Void = { _ in },
+        adding lines: String = "", in place: Workplace? = nil,
+        _ change: (inout ScriptedOptions) -> Void = { _ in },
         _ body: (KeeperStage) async throws -> Void
     ) async throws {
         let entry = try ProviderReader.read(yaml(at: "https://scripted.example") + lines, file: "test")
         var options = ScriptedOptions(entry)
         change(&options)
         try await withScriptedServer(ScriptedProvider(entry, options: options, seed: 11)) { server in
-            let stage = KeeperStage(place: try await Workplace.withVault(), server: server)
+            let ready: Workplace
+            if let place { ready = place } else { ready = try await Workplace.withVault() }
+            let stage = KeeperStage(place: ready, server: server)
             try await stage.prepare(adding: lines)
             try await body(stage)
         }

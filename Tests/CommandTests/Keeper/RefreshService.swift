@@ -19,7 +19,7 @@ final class RefreshService: Sendable {
         }
         child = try ChildProcess(
             Tool.path, ["refresh", "run", "--ready-file", "refreshing", "--json"] + arguments,
-            environment: Workplace.environment(at: place.path), directory: place.path,
+            environment: place.environment, directory: place.path,
             streams: ("/dev/null", announcement, place.path + "/refresh.log"))
         var ready = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
         guard poll(&ready, 1, 60_000) == 1 else {

@@ -32,7 +32,7 @@ final class RunningService: Sendable {
             command[0],
             command.dropFirst() + ["serve", "--listen", "127.0.0.1:0", "--ready-file", "ready", "--json"]
                 + arguments,
-            environment: Workplace.environment(at: place.path).merging(environment) { $1 },
+            environment: place.environment.merging(environment) { $1 },
             directory: place.path,
             streams: ("/dev/null", announcement, place.path + "/serve.log"))
         // The JSON line says that it serves: waiting for it needs no clock.

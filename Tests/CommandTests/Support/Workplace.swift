@@ -1,15 +1,28 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// A directory of its own for one test, in which programs run; gone at the end.
 final class Workplace: Sendable {
     let path: String
+    /// Of every program here: nothing of the machine's leaks into a test.
+    let environment: [String: String]
     private let count = Atomic<Int>(0)
 
-    init() throws {
+    /// - Parameters:
+    ///   - vault: what commands use unless told otherwise.
+    ///   - services: the file in which libpq finds services.
+    init(vault: String = "V", services: String? = nil) throws {
         path = FileManager.default.temporaryDirectory.path + "/command-tests-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        var environment = [
+            "PATH": Tool.directory + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR": path,
+            "TOKENVAULT_PATH": vault, "TOKENVAULT_KEY_FILE": "K", "LC_ALL": "C.UTF-8",
+            "LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? "",
+        ]
+        environment["PGSERVICEFILE"] = services
+        self.environment = environment
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -18,6 +31,15 @@ final class Workplace: Sendable {
     static func withVault() async throws -> Workplace {
         let place = try Workplace()
         let made = try await place.run(["init", "--create-key-file"])
+        guard made.status == 0 else { throw Missing.value("a vault: \(made.complaints)") }
+        return place
+    }
+
+    /// The same in a database of its own, with one server and no standby.
+    static func withVault(in cluster: PostgresCluster) async throws -> Workplace {
+        let service = try cluster.makeDatabase()
+        let place = try Workplace(vault: "postgres:\(service)", services: PostgresCluster.servicesFile)
+        let made = try await place.run(["init", "--create-key-file", "--single"])
         guard made.status == 0 else { throw Missing.value("a vault: \(made.complaints)") }
         return place
     }
@@ -60,7 +82,7 @@ final class Workplace: Sendable {
         try write(input, to: run + ".in")
         for suffix in [".out", ".err"] { try write("", to: run + suffix) }
         let child = try ChildProcess(
-            program, arguments, environment: Self.environment(at: path).merging(environment) { $1 },
+            program, arguments, environment: self.environment.merging(environment) { $1 },
             directory: path,
             streams: (name + ".in", name + ".out", name + ".err"))
         let status = await child.end()
@@ -70,15 +92,6 @@ final class Workplace: Sendable {
             }
         }
         return Ending(status: status, output: try text(name + ".out"), complaints: try text(name + ".err"))
-    }
-
-    /// The whole environment: nothing of the machine's leaks into a test.
-    static func environment(at path: String) -> [String: String] {
-        [
-            "PATH": Tool.directory + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR": path,
-            "TOKENVAULT_PATH": "V", "TOKENVAULT_KEY_FILE": "K", "LC_ALL": "C.UTF-8",
-            "LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? "",
-        ]
     }
 
     func text(_ file: String) throws -> String {
