@@ -7,7 +7,8 @@ import VaultAudit
 import VaultCore
 
 /// A server that was promoted or restored can lack what another confirmed.
-@Suite(.bounded, .withServer) struct `P7: a service does not go on with a server that lacks what was confirmed` {
+@Suite(.bounded, .withServer)
+struct `P7: a service does not go on with a server that lacks what was confirmed` {
     private final class Scene: Sendable {
         let vault: Vault
         let party: Party
@@ -100,7 +101,8 @@ import VaultCore
     }
 }
 
-@Suite(.bounded, .withServer) struct `New work is refused by the first commit that sees no standby on PostgreSQL` {
+@Suite(.bounded, .withServer)
+struct `New work is refused by the first commit that sees no standby on PostgreSQL` {
     @Test func `what finishes something is done in it`() async throws {
         let cluster = try PostgresCluster(settings: ["synchronous_standby_names = 'replica'"])
         defer { cluster.end() }
