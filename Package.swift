@@ -224,7 +224,7 @@ let tests: [Target] = [
     .executableTarget(
         name: "vault-worker",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "VaultCustody",
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "VaultCustody",
         ],
         path: "Tests/DurabilityWorker"),
     // Another one, which refreshes tokens.

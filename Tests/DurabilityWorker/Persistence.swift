@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import TokenRotation
 import TokenVault
 import VaultCore
@@ -61,7 +62,7 @@ extension Chain {
             let step = Task { await attempt(presented, vault, client) }
             switch await step.value {
             case .next(let successor): token = successor
-            case .again: try? await Task.sleep(for: .milliseconds(50))
+            case .again: try? await Waiting.pass(.milliseconds(50))
             case .over: return
             }
         }
