@@ -156,8 +156,8 @@ class Cluster:
         self.synchronous = f"ANY 1 ({', '.join(names)})" if confirms else ""
         if beside is None:
             lay_out()
-        self.nodes = [Node(name, ord(name) - ord("a") + 1, withheld) for name in names]
-        self.primary, *standbys = self.nodes
+        self.nodes = [Node(name, ord(name) - ord("a") + 1, withheld) for name in reversed(names)]
+        *standbys, self.primary = self.nodes
         self.primary.initialize()
         self.primary.configure(self.synchronous, follows=None)
         self.primary.start(standby=False)
@@ -191,6 +191,9 @@ class Cluster:
         best = max(standbys, key=Node.position)
         assert best.value("SELECT pg_promote(true, 20)") == "t", best.log.read_text()[-2000:]
         self.primary = best
+        # Of two that are as far, the one that was primary longer ago comes first the next time.
+        self.nodes.remove(best)
+        self.nodes.append(best)
         for node in standbys:
             if node is not best:
                 node.configure(self.synchronous, follows=best)
