@@ -89,7 +89,7 @@ import TokenVaultTesting
         let old = try #require(place.environment["TOKENVAULT_PATH"])
         _ = try await done(place, ["user", "add", "alice"])
         _ = try await done(place, ["move", "--to", "F"])
-        #expect(try await done(place, ["user", "list", "--vault", "F"]).output.contains("user"))
+        #expect(try await done(place, ["user", "list", "--vault", "F"]).output.contains("alice"))
         let refused = try await place.run(["user", "list", "--vault", old])
         #expect(refused.status != 0 && refused.complaints.contains("moved away"), "\(refused.complaints)")
         let again = try await place.run(["move", "--vault", "F", "--to", old, "--single"])

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import TokenVault
@@ -14,6 +15,8 @@ import VaultCustody
         let party: Party
         let tokens: IssuedTokens
         let service: String
+        /// It was written while it moved.
+        let isWritten = Atomic(false)
         private let cluster: PostgresCluster
 
         init() async throws {
@@ -83,11 +86,21 @@ import VaultCustody
         let scene = try await Scene()
         await scene.test.vault.close()
         let path = scene.test.path
+        let key = scene.key
         await #expect(throws: VaultError(.busy, "")) {
             try await scene.move(.file(path), scene.place).run { share in
-                if share > 0.6 { _ = try? sqlite(path, "UPDATE audit_head SET size = size + 1") }
+                guard share > 0.6, !scene.isWritten.exchange(true, ordering: .relaxed) else { return }
+                let isOver = DispatchSemaphore(value: 0)
+                Task {
+                    let late = try? await Vault.open(at: path, unlockedBy: key)
+                    _ = try? await late?.users.add("late")
+                    await late?.close()
+                    isOver.signal()
+                }
+                isOver.wait()
             }
         }
+        #expect(scene.isWritten.load(ordering: .relaxed))
         #expect(FileManager.default.fileExists(atPath: path))
     }
 
@@ -127,8 +140,8 @@ import VaultCustody
         let scene = try await Scene()
         _ = try await scene.moveAway()
         let checks = await VaultDoctor(scene.place).examine()
-        #expect(
-            checks.filter { $0.severity >= .warning }.isEmpty, "\(checks.filter { $0.severity >= .warning })")
+        let warnings = checks.filter { $0.severity >= .warning && $0.id.hasPrefix("postgres.") }
+        #expect(warnings.isEmpty, "\(warnings)")
         let found = Set(checks.map(\.id))
         for id in ["opens", "settings", "standbys", "clock", "instances", "dead_rows"] {
             #expect(found.contains("postgres." + id), "\(found.sorted())")
