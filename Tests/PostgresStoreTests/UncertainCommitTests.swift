@@ -22,6 +22,13 @@ private final class Unconfirmed: Sendable {
         try cluster.run(
             "ALTER SYSTEM SET synchronous_standby_names = '\(isDemanded ? "nobody" : "")'", in: "postgres")
         try cluster.run("SELECT pg_reload_conf()", in: "postgres")
+        // The checkpointer tells the others, and reads its settings before it makes a checkpoint.
+        let wanted = isDemanded ? "nobody" : ""
+        let isRead = try (0..<500).contains { _ in
+            try cluster.run("SHOW synchronous_standby_names", in: "postgres") == wanted
+        }
+        #expect(isRead)
+        try cluster.run("CHECKPOINT", in: "postgres")
     }
 
     /// Commits, and does `disturb` with the sessions that wait for a standby, whose pids it is given as a query.

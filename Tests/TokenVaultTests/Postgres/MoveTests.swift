@@ -100,7 +100,8 @@ import VaultCustody
                 isOver.wait()
             }
         }
-        #expect(scene.isWritten.load(ordering: .relaxed))
+        let isWritten = scene.isWritten.load(ordering: .relaxed)
+        #expect(isWritten)
         #expect(FileManager.default.fileExists(atPath: path))
     }
 

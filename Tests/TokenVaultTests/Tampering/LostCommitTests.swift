@@ -39,7 +39,10 @@ import VaultCore
         /// As another process does it, which knows of nothing.
         func elsewhere(_ entries: Int) async throws {
             let other = try await test.reopen()
-            do { for number in 0..<entries { _ = try await other.users.add("other \(number)") } } catch {
+            let size = try await other.auditSize()
+            do {
+                for number in 0..<entries { _ = try await other.users.add("other \(size + Int64(number))") }
+            } catch {
                 await other.close()
                 throw error
             }
