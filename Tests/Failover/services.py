@@ -61,8 +61,10 @@ def on_cluster(cluster: Cluster, name: str = "tokenvault", *options: str, hosts:
     cluster.primary.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
     cluster.primary.sql(f"CREATE DATABASE {name} OWNER {name}")
     cluster.primary.sql(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+    # A standby may not have the database yet, and says so when it is asked first.
+    nodes = [cluster.primary] + [node for node in cluster.nodes if node is not cluster.primary]
     write_service(name, hosts or "\n".join([
-        "host=" + ",".join(node.machine.address for node in cluster.nodes), f"port={PORT}", "sslmode=verify-full",
+        "host=" + ",".join(node.machine.address for node in nodes), f"port={PORT}", "sslmode=verify-full",
         f"sslrootcert={FOLDER}/server.crt", "channel_binding=require"]))
     return Installation(f"postgres:{name}", *options)
 
