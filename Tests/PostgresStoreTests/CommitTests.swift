@@ -108,16 +108,7 @@ import VaultStore
 
     @Test func `writers take turns, and who waits too long is told so`() async throws {
         let scene = try Scene()
-        let other = try scene.other()
-        let (isHeld, isOver) = (Signal(), DispatchSemaphore(value: 0))
-        BlockingThread.run {
-            _ = scene.commit(in: other) { size in
-                isHeld.set()
-                isOver.wait()
-                return [RowWrite(replacing: .logHead, Scene.head(size + 1))]
-            }
-        }
-        #expect(try await Waiting.until { isHeld.isSet })
+        let isOver = try await scene.holdLock(by: scene.other())
         let patience = ContinuousClock.now + .milliseconds(200)
         let late = scene.commit {
             guard ContinuousClock.now < patience else { throw VaultError(.busy, "too long") }
@@ -154,16 +145,7 @@ import VaultStore
 
     @Test func `a wait for the lock does not put the clock forward`() async throws {
         let scene = try Scene()
-        let other = try scene.other()
-        let (isHeld, isOver) = (Signal(), DispatchSemaphore(value: 0))
-        BlockingThread.run {
-            _ = scene.commit(in: other) { size in
-                isHeld.set()
-                isOver.wait()
-                return [RowWrite(replacing: .logHead, Scene.head(size + 1))]
-            }
-        }
-        #expect(try await Waiting.until { isHeld.isSet })
+        let isOver = try await scene.holdLock(by: scene.other())
         let begun = ContinuousClock.now
         let outcome = scene.commit {
             if ContinuousClock.now - begun > .seconds(2) { isOver.signal() }

@@ -55,6 +55,22 @@ final class Scene: Sendable {
             }, durable: { _ in durable() })
     }
 
+    /// Returns once another process has the lock, which commits an entry when it is signalled.
+    func holdLock(by other: PostgresStore) async throws -> DispatchSemaphore {
+        let (isHeld, isOver) = (Signal(), DispatchSemaphore(value: 0))
+        BlockingThread.run { [self] in
+            _ = commit(in: other) { size in
+                isHeld.set()
+                isOver.wait()
+                return [RowWrite(replacing: .logHead, Scene.head(size + 1))]
+            }
+        }
+        guard try await Waiting.until({ isHeld.isSet }) else {
+            throw VaultError(.busy, "The lock was not given.")
+        }
+        return isOver
+    }
+
     /// Makes the log longer by one.
     func grow(in other: PostgresStore? = nil) -> CommitOutcome {
         commit(in: other) { [RowWrite(replacing: .logHead, Scene.head($0 + 1))] }
