@@ -42,6 +42,6 @@ extension VaultLog {
 extension WriteTransaction {
     /// Log's time of the last entry, including those of this batch.
     fileprivate var logTime: VaultInstant {
-        collected.entries.contains(where: \.setsTime) ? now : max(committed.lastTime, now)
+        collected.entries.contains(where: \.event.setsTime) ? now : max(committed.lastTime, now)
     }
 }

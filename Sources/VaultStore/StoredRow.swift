@@ -8,7 +8,7 @@ package import VaultCrypto
 /// that the log hashes come first, then the others, then `leaf` as number 255.
 /// Row hash (for the log) = SHA-256 of that up to the last column that is hashed.
 /// Row tag = keyed BLAKE2b-256 of all of it.
-package struct StoredRow: Sendable {
+package final class StoredRow: Sendable {
     package let layout: TableLayout
     package let id: Int64
     package let columns: [SQLValue]

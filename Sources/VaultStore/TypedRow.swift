@@ -61,14 +61,14 @@ package struct ColumnReader {
     package mutating func optionalBlob() throws -> [UInt8]? { takesNull() ? nil : try blob() }
 
     /// An integer that stands for a case of `Kind`.
-    package mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
+    @inlinable package mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
     where Kind.RawValue == Int64 {
         guard let value = Kind(rawValue: try integer()) else { throw malformed }
         return value
     }
 
     /// A text that stands for a case of `Kind`.
-    package mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
+    @inlinable package mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
     where Kind.RawValue == String {
         guard let value = Kind(rawValue: try text()) else { throw malformed }
         return value
@@ -95,7 +95,7 @@ package struct ColumnReader {
         return index < columns.count ? columns[index] : nil
     }
 
-    private var malformed: VaultError {
+    @usableFromInline var malformed: VaultError {
         VaultError(
             .integrity, "Row \(id) of \(layout.name) does not have the form of this version.",
             remedy: "If a newer TokenVault wrote it, use that version.")

@@ -15,23 +15,24 @@ package struct AuditTrail {
         -> LogHead
     {
         var head = head
-        for (position, pending) in entries.enumerated() {
-            var entry = pending.entry
-            head.lastTime = pending.setsTime ? transaction.now : max(head.lastTime, transaction.now)
+        for position in entries.indices {
+            let event = entries[position].event
+            var entry = AuditEntry(entries[position])
+            head.lastTime = event.setsTime ? transaction.now : max(head.lastTime, transaction.now)
             if position == entries.count - 1 { entry.stamp = transaction.vault.stamp.hex }
             entry.index = head.size
             entry.time = head.lastTime
             entry.wall = transaction.now
             entry.monotonic = transaction.monotonic.milliseconds
             entry.boot = transaction.monotonic.clock
-            if let personal = pending.personal {
+            if let personal = event.personal {
                 entry.personalCommitment = try store(personal, .subject, leaf: entry.index, in: transaction)
             }
-            if let details = pending.actorDetails {
+            if let details = event.actor.details {
                 let personal = PersonalData(owner: .system, data: try details.encoded())
                 entry.actorCommitment = try store(personal, .actor, leaf: entry.index, in: transaction)
             }
-            entry.grants = pending.grants.map { GrantMark.text($0.id, of: $0.owner, in: entry.index) }
+            entry.grants = event.grants.map { GrantMark.text($0.id, of: $0.owner, in: entry.index) }
             let bytes = AuditLeaf.encode(entry)
             guard bytes.count <= Limits.leafBytes else {
                 throw VaultError(.internalError, "An audit entry is longer than \(Limits.leafBytes) bytes.")
@@ -73,33 +74,29 @@ package struct AuditTrail {
     }
 }
 
-/// An entry that is being written, with its data outside the tree.
+/// An event that becomes an entry, and the rows that it names.
 package struct PendingEntry: Sendable {
-    var entry: AuditEntry
-    let personal: PersonalData?
-    let actorDetails: ActorDetails?
-    let grants: [(id: Int64, owner: Pseudonym)]
-    package let setsTime: Bool
+    package let event: AuditEvent
+    let rows: [RowChange]
+}
 
-    init(_ event: AuditEvent, rows: [RowChange]) {
-        entry = AuditEntry()
-        entry.operation = event.operation.rawValue
-        entry.outcome = event.outcome.rawValue
-        entry.reason = event.reason
-        entry.actor = event.actor.pseudonym.map { Hex.encode($0.bytes) } ?? AuditActor.anonymous
-        entry.channel = event.actor.channel.rawValue
-        entry.subject = event.subject.map { Hex.encode($0.bytes) }
-        entry.grant = event.grant?.rawValue
-        entry.generation = event.generation.map(Int64.init)
-        entry.fingerprint = event.fingerprint.map(Hex.encode)
-        entry.requestID = event.requestID.map { String($0.prefix(64)) }
-        entry.count = event.count.map(Int64.init)
-        entry.creation = event.creation
-        entry.rows = rows
-        personal = event.personal
-        actorDetails = event.actor.details
-        grants = event.grants
-        setsTime = event.setsTime
+extension AuditEntry {
+    /// What is known before the entry has its place.
+    fileprivate init(_ pending: PendingEntry) {
+        let event = pending.event
+        operation = event.operation.rawValue
+        outcome = event.outcome.rawValue
+        reason = event.reason
+        actor = event.actor.pseudonym.map { Hex.encode($0.bytes) } ?? AuditActor.anonymous
+        channel = event.actor.channel.rawValue
+        subject = event.subject.map { Hex.encode($0.bytes) }
+        grant = event.grant?.rawValue
+        generation = event.generation.map(Int64.init)
+        fingerprint = event.fingerprint.map(Hex.encode)
+        requestID = event.requestID.map { String($0.prefix(64)) }
+        count = event.count.map(Int64.init)
+        creation = event.creation
+        rows = pending.rows
     }
 }
 

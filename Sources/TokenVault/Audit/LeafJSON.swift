@@ -205,7 +205,11 @@ struct LeafWriter {
 
     private mutating func append(_ value: String) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in value.utf8 { bytes.append(AuditLeaf.isPlain(byte) ? byte : UInt8(ascii: "?")) }
+        let start = bytes.count
+        bytes.append(contentsOf: value.utf8)
+        for index in start..<bytes.count where !AuditLeaf.isPlain(bytes[index]) {
+            bytes[index] = UInt8(ascii: "?")
+        }
         bytes.append(UInt8(ascii: "\""))
     }
 

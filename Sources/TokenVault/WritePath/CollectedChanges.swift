@@ -65,8 +65,16 @@ package struct CollectedChanges {
     /// Whether the present body has writes that are not applied.
     var bodyWrote: Bool { writes.count > start.writes }
 
+    /// The present body ended well: its events become entries, the first of which names the rows not named yet.
+    mutating func end(_ end: BodyEnd) throws {
+        guard fits(end) else {
+            throw VaultError(.internalError, "A write changed rows that its entry does not name.")
+        }
+        end.events.forEach { log($0) }
+    }
+
     /// Whether the present body's end tells of what it wrote.
-    func fits(_ end: BodyEnd) -> Bool {
+    private func fits(_ end: BodyEnd) -> Bool {
         let isRegistryUnchanged = vault.stamp == start.vault.stamp
         return switch end.kind {
         case .change:
@@ -78,7 +86,7 @@ package struct CollectedChanges {
 
     /// An entry that names what the body changed since its last one.
     mutating func log(_ event: AuditEvent) {
-        entries.append(PendingEntry(event, rows: unnamed))
+        entries.append(PendingEntry(event: event, rows: unnamed))
         unnamed = []
     }
 

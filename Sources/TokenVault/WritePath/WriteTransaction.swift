@@ -323,14 +323,6 @@ extension WriteTransaction {
     /// next one.
     package func log(_ event: AuditEvent) { collected.log(event) }
 
-    /// The body ended well: its events become entries, the first of which names the rows not named yet.
-    private func endBody(_ end: BodyEnd) throws {
-        guard collected.fits(end) else {
-            throw VaultError(.internalError, "A write changed rows that its entry does not name.")
-        }
-        end.events.forEach { collected.log($0) }
-    }
-
     /// Runs a body; what it did is undone when it throws.
     ///
     /// - Throws: ``TransactionGone``, ``BatchFailed``, and what the body threw.
@@ -338,9 +330,9 @@ extension WriteTransaction {
         collected.begin()
         rosterBeforeBody = roster.value
         do {
-            guard isCareful else { return try endBody(body()) }
+            guard isCareful else { return try collected.end(body()) }
             try store.savepoint {
-                try endBody(body())
+                try collected.end(body())
                 try apply()
             }
         } catch {
