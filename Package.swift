@@ -79,7 +79,7 @@ let targets: [Target] = [
     .target(name: "JOSE", dependencies: ["VaultCore", jwtKit, crypto, cryptoExtras]),
     .target(name: "MerkleLog", dependencies: ["VaultCore", "VaultCrypto"]),
 
-    .target(name: "VaultStore", dependencies: ["VaultCore", "VaultCrypto"]),
+    .target(name: "VaultStore", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),
     .target(
         name: "SQLiteStore",
         dependencies: [

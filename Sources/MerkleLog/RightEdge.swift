@@ -82,6 +82,21 @@ package struct RightEdge: Sendable, Equatable {
         }
     }
 
+    /// Whether the tree ends with these leaves: all below its last perfect subtree, or the last tile of that.
+    ///
+    /// - Parameter tiles: asked for the hashes of the full tiles before it, where there are any.
+    package func ends(
+        with leaves: [Digest], after tiles: (Range<UInt64>) throws -> [Digest]
+    ) rethrows -> Bool {
+        let width = UInt64(Limits.tileWidth)
+        guard let (first, count, hash) = subtrees.last, leaves.count == min(count, width) else {
+            return false
+        }
+        var parts = [MerkleProof.rootOf(leaves)]
+        if count > width { parts = try tiles(first / width..<size / width - 1) + parts }
+        return parts.count == max(1, count / width) && MerkleProof.rootOf(parts) == hash
+    }
+
     /// Height of a full tile: 2^8 = 256 leaves.
     static let tileLevel = Limits.tileWidth.trailingZeroBitCount
 }

@@ -82,6 +82,14 @@ final class PostgresAnswer {
         }
     }
 
+    /// Hands each row to `answer`, with the place of the question.
+    func forEachRow(of question: Int, _ answer: (Int, RowCursor) throws -> Void) throws {
+        try forEachRow {
+            try answer(question, $0)
+            return true
+        }
+    }
+
     var firstRow: RowCursor? { rowCount > 0 ? RowCursor(PostgresRow(self, 0)) : nil }
 }
 

@@ -179,6 +179,11 @@ private final class PostgresReading: StatementEngine {
         }
     }
 
+    func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
+        let asked = questions.map { PostgresStatement($0.sql, $0.values) }
+        for (place, found) in try ask(asked).enumerated() { try found.forEachRow(of: place, answer) }
+    }
+
     func hasTable(_ name: String) throws -> Bool { try PostgresCatalog(self).hasTable(name) }
     // The server checks its pages and indexes itself.
     func hasLost(_ table: String, _ id: Int64) throws -> Bool { false }

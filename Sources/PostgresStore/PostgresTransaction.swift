@@ -67,12 +67,7 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
 
     func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
         let asked = questions.map { PostgresStatement($0.sql, $0.values) }
-        for (place, found) in try turn(asked).enumerated() {
-            try found.forEachRow {
-                try answer(place, $0)
-                return true
-            }
-        }
+        for (place, found) in try turn(asked).enumerated() { try found.forEachRow(of: place, answer) }
     }
 
     /// Takes the lock, if that was not done yet.

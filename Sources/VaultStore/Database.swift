@@ -29,6 +29,13 @@ package final class Database {
         return result
     }
 
+    /// Asks several questions, in one turn of a networked engine.
+    ///
+    /// - Parameter answer: called with each row, and the place of its question; in the order of the questions.
+    package func ask(
+        _ questions: [StoreQuestion], _ answer: (_ question: Int, RowCursor) throws -> Void
+    ) throws { try engine.ask(questions, answer) }
+
     /// What `body` makes of each row of a query; nil leaves a row out.
     package func rows<Result>(
         _ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Result?
@@ -84,9 +91,22 @@ package final class Database {
 /// What a store brings for one of its connections.
 package protocol StatementEngine: AnyObject {
     func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws
+    func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws
     func hasTable(_ name: String) throws -> Bool
     func hasLost(_ table: String, _ id: Int64) throws -> Bool
     func indexFaults(of table: String) throws -> [String]
+}
+
+extension StatementEngine {
+    /// One after the other.
+    package func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
+        for (place, question) in questions.enumerated() {
+            try forEachRow(question.sql, question.values) {
+                try answer(place, $0)
+                return true
+            }
+        }
+    }
 }
 
 /// The row a query stands on, as its engine has it.

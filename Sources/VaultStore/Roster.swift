@@ -102,13 +102,12 @@ package struct Roster: Sendable {
 
     /// Every row of the set that `database` shows, whatever its tag: whether these are the ones is for ``sum`` to say.
     package init(_ database: Database, _ key: RowSetKey) throws {
-        for layout in TableLayout.tagged where layout.isOfRegistry {
-            let ofUsers = layout.number == TableLayout.owners.number ? " WHERE kind != 2" : ""
-            try database.forEachRow(layout.selectSQL + ofUsers) { cursor in
-                note(StoredRow(unchecked: cursor, layout), key)
-                return true
-            }
+        let layouts = TableLayout.tagged.filter(\.isOfRegistry)
+        let questions = layouts.map { layout in
+            StoreQuestion(
+                layout.selectSQL + (layout.number == TableLayout.owners.number ? " WHERE kind != 2" : ""))
         }
+        try database.ask(questions) { note(StoredRow(unchecked: $1, layouts[$0]), key) }
         changesKeys = false
     }
 

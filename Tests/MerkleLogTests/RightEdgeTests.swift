@@ -46,6 +46,37 @@ struct RightEdgeTests {
         #expect(RightEdge().subtrees.isEmpty)
     }
 
+    @Test func `the last leaves are shown by those below its last subtree and the tiles before them`() throws
+    {
+        let width = Limits.tileWidth
+        let tree = MemoryTree(size: width * 4 + 3)
+        var (edge, tiles) = (RightEdge(), [Digest]())
+        #expect(!edge.ends(with: []) { _ in [] })
+        for leaf in tree.leafHashes {
+            if let tile = edge.append(leaf) { tiles.append(tile) }
+            let size = Int(edge.size)
+            let leaves = Array(tree.leafHashes[(size - min(size & -size, width))..<size])
+            var asked = 0
+            func ends(with leaves: [Digest], _ change: (inout [Digest]) -> Void = { _ in }) -> Bool {
+                edge.ends(with: leaves) { range in
+                    asked += range.count
+                    var found = Array(tiles[Int(range.lowerBound)..<Int(range.upperBound)])
+                    change(&found)
+                    return found
+                }
+            }
+            #expect(ends(with: leaves), "size \(size)")
+            #expect(asked == max(0, (size & -size) / width - 1), "size \(size)")
+            var other = leaves
+            other[other.count - 1] = try leaf.flippingBit(size)
+            #expect(!ends(with: other), "size \(size)")
+            #expect(!ends(with: Array(leaves.dropFirst())), "size \(size)")
+            guard asked > 0 else { continue }
+            #expect(!ends(with: leaves) { $0.removeLast() }, "size \(size)")
+            #expect(!ends(with: leaves) { $0[0] = leaf }, "size \(size)")
+        }
+    }
+
     @Test func `it gives the subtree hash of each tile when the tile is complete, and never else`() throws {
         let width = Limits.tileWidth
         let tree = MemoryTree(size: width * 4 + 3)

@@ -159,7 +159,7 @@ enum Repository {
         "VaultCrypto": ["VaultCore", "CSodium", "CVaultShims", "Crypto"],
         "TokenRotation": ["VaultCore"],
         "MerkleLog": ["VaultCore", "VaultCrypto"],
-        "VaultStore": ["VaultCore", "VaultCrypto"],
+        "VaultStore": ["VaultCore", "VaultCrypto", "MerkleLog"],
         "SQLiteStore": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "VaultStore", "CSQLite", "CVaultShims", "Logging",
         ],

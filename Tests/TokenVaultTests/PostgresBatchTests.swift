@@ -67,6 +67,37 @@ extension Trait where Self == ConditionTrait {
         await test.vault.close()
     }
 
+    @Test func `what another process committed meanwhile costs no turn, whatever the size of the log`()
+        async throws
+    {
+        let test = try await TestVault()
+        let store = try #require(test.vault.store as? PostgresStore)
+        let other = try await test.reopen()
+        var size: Int64 = 0
+        for number in 0..<540 {
+            _ = try await other.users.add("user \(number)")
+            size = try await other.auditSize()
+            try await test.vault.housekeep { [proof = store.proof] transaction in
+                proof.forEach { transaction.put($0) }
+            }
+            // Below such a size are several tiles, and all but the last are asked for.
+            #expect(store.newestTurns == (size % 512 == 0 ? 3 : 2), "size \(size)")
+        }
+        #expect(size > 520)
+        let party = try await Party(test.vault)
+        var (ours, theirs) = (try await party.begin().refreshToken, try await party.begin().refreshToken)
+        for _ in 0..<3 {
+            for _ in 0..<4 {
+                theirs = try #require(await party.refresh(theirs, in: other).issued).refreshToken
+            }
+            ours = try #require(await party.refresh(ours).issued).refreshToken
+            #expect(store.newestTurns == 2)
+        }
+        #expect(try await other.log.verify().isIntact)
+        await other.close()
+        await test.vault.close()
+    }
+
     @Test func `two processes take turns, each seeing what the other did`() async throws {
         let test = try await TestVault()
         let other = try await test.reopen()

@@ -62,8 +62,3 @@ extension LogHead {
         )
     }
 }
-
-extension LogHead {
-    /// The same where a server may have been replaced: nothing is said until what it shows is confirmed.
-    static var replaced: VaultError { .serverWasReplaced }
-}

@@ -53,7 +53,8 @@ extension Vault {
                     return nil
                 }
                 let keys = try liveKeys.keys(
-                    for: database, vault.stamp, logSize: cursor.integer(1), above: floor)
+                    for: database, vault.stamp, logSize: cursor.integer(1), above: floor,
+                    LastCommit(database))
                 return try judgedRow(cursor, database, vault, keys)
             }
         }

@@ -28,7 +28,7 @@ extension Database {
         let vault = try VaultRow.read(self, rowKey: keyring?.rows)
         var errors: [VaultError] = []
         do {
-            if let last = try LogHead.read(self).lastEntry(self), last.stamp != vault.stamp.hex {
+            if let last = try LastCommit(self).entry(self), last.stamp != vault.stamp.hex {
                 errors.append(VaultRow.outdated)
             }
         } catch let error as VaultError where error.code == .integrity {}

@@ -154,8 +154,10 @@ extension Keyring {
     /// keyslots.
     package static func load(_ database: Database, vault: VaultRow, opened: OpenedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
-        let rows = try [TableLayout.roleKeys, .systemKeys, .keyslots, .incarnations].flatMap { layout in
-            try database.rows(layout.selectSQL + " ORDER BY id") { StoredRow(unchecked: $0, layout) }
+        let layouts = [TableLayout.roleKeys, .systemKeys, .keyslots, .incarnations]
+        var rows: [StoredRow] = []
+        try database.ask(layouts.map { StoreQuestion($0.selectSQL + " ORDER BY id") }) {
+            rows.append(StoredRow(unchecked: $1, layouts[$0]))
         }
         let roleKeys = try RoleKeys(
             rows.filter { $0.layout === TableLayout.roleKeys }.map(RoleKeyRow.init), openedBy: opened,

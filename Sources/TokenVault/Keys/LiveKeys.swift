@@ -81,22 +81,23 @@ package final class LiveKeys: Sendable {
             "SELECT stamp, (SELECT size FROM audit_head WHERE id = 1) FROM vault WHERE id = 1"
         ) { (RegistryRevision($0, at: 0), $0.integer(1)) }
         guard let (stamp, size) = shown, let stamp else { throw VaultRow.damaged }
-        return try keys(for: database, stamp, logSize: size, above: floor)
+        return try keys(for: database, stamp, logSize: size, above: floor, LastCommit(database))
     }
 
     /// The same where the stamp of the snapshot is known.
+    ///
+    /// - Parameter last: what it shows of the last commit, where that is not this process's.
     func keys(
-        for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64
+        for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64,
+        _ last: @autoclosure () throws -> LastCommit
     ) throws -> SnapshotKeys {
         guard logSize >= floor else { throw end ?? outdated }
         // A longer log is another process's work, whose last entry may name another stamp than the row that is there now.
-        func held() throws -> SnapshotKeys? {
-            try state.withLock {
-                if let end = $0.end { throw end }
-                return $0.keys.revision == stamp && logSize <= $0.size ? $0.keys : nil
-            }
+        let held = try state.withLock {
+            if let end = $0.end { throw end }
+            return $0.keys.revision == stamp && logSize <= $0.size ? $0.keys : nil
         }
-        return try held() ?? turn.withLock { _ in try held() ?? accept(database, above: floor) }
+        return try held ?? accept(last(), database, above: floor)
     }
 
     /// For those who look what is wrong: where the database shows no keys that prove themselves, those known last.
@@ -106,12 +107,17 @@ package final class LiveKeys: Sendable {
         }
     }
 
-    private func accept(_ database: Database, above floor: Int64) throws -> SnapshotKeys {
-        let held = state.withLock { $0 }
-        let vault = try VaultRow.read(database, rowKey: nil)
+    private func accept(
+        _ last: LastCommit, _ database: Database, above floor: Int64
+    ) throws -> SnapshotKeys {
+        let vault = try last.rows.vault.row
         // Mostly only users changed: then the rows are the same, and with them the keys.
-        let keys = held.keys.keyring.fits(vault) ? held.keys : try load(database, vault, held)
-        let size = try keys.prove(database)
+        func fitting() -> SnapshotKeys? {
+            let known = current
+            return known.keyring.fits(vault) ? known : nil
+        }
+        let keys = try fitting() ?? turn.withLock { _ in try fitting() ?? load(database, vault) }
+        let size = try keys.prove(last, database)
         guard size >= floor else { throw end ?? outdated }
         return try state.withLock { state in
             // A reader on an older snapshot must not bring back what a newer one has replaced.
@@ -127,7 +133,8 @@ package final class LiveKeys: Sendable {
         }
     }
 
-    private func load(_ database: Database, _ vault: VaultRow, _ held: State) throws -> SnapshotKeys {
+    private func load(_ database: Database, _ vault: VaultRow) throws -> SnapshotKeys {
+        let held = state.withLock { $0 }
         let keyring = held.keys.keyring
         let isSame =
             switch keyring.opened {
@@ -158,7 +165,7 @@ package final class LiveKeys: Sendable {
     }
 
     /// A database that is older than it was: in a file it is damage, and a server may have been replaced.
-    private var outdated: VaultError { isRemote ? LogHead.replaced : VaultRow.outdated }
+    private var outdated: VaultError { isRemote ? VaultError.serverWasReplaced : VaultRow.outdated }
 
     /// Takes note of a commit of this process.
     func committed(_ transaction: WriteTransaction, _ head: LogHead) {
@@ -208,13 +215,12 @@ package final class SnapshotKeys: Sendable {
     ///
     /// - Returns: the size of the log.
     /// - Throws: ``VaultError/Code/integrity``.
-    func prove(_ database: Database) throws -> Int64 {
-        let vault = try VaultRow.read(database, rowKey: keyring.rows)
-        let head = try LogHead.read(database)
-        guard head.isSigned(by: keyring.signer.key),
-            try head.lastEntry(database)?.stamp == vault.stamp.hex
+    func prove(_ last: LastCommit, _ database: Database) throws -> Int64 {
+        let (vault, head) = try last.rows
+        try vault.check(keyring.rows)
+        guard head.isSigned(by: keyring.signer.key), try last.entry(database)?.stamp == vault.row.stamp.hex
         else { throw VaultRow.outdated }
-        guard keyring.fits(vault) else { throw Roster.differs }
+        guard keyring.fits(vault.row) else { throw Roster.differs }
         return head.size
     }
 

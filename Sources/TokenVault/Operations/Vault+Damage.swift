@@ -82,7 +82,7 @@ extension Vault {
             return VaultError(
                 .unavailable, message, remedy: "The vault was restored: revoke the grants of such tokens.")
         }
-        guard isProven || !store.isRemote else { return LogHead.replaced }
+        guard isProven || !store.isRemote else { return VaultError.serverWasReplaced }
         return VaultError(
             .integrity, message,
             remedy: "An older copy was put back, or a WAL was lost: put the newest database back.")

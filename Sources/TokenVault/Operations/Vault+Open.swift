@@ -164,7 +164,9 @@ extension Vault {
                 remedy: "Verify the audit log of a copy, then restore a backup.")
         }
         var doubt: VaultError?
-        do { _ = try keys.prove(database) } catch let error as VaultError where error.code == .integrity {
+        do { _ = try keys.prove(LastCommit(database), database) } catch let error as VaultError
+            where error.code == .integrity
+        {
             doubt = error
         }
         return OpenedStore(

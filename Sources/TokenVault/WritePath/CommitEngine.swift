@@ -117,7 +117,7 @@ final class CommitEngine: @unchecked Sendable {
         case .notApplied(let error), .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
-            batch.finish(loss == nil ? CommitOutcome.isUnknown(store) : LogHead.replaced)
+            batch.finish(loss == nil ? CommitOutcome.isUnknown(store) : .serverWasReplaced)
         }
     }
 
@@ -131,44 +131,35 @@ final class CommitEngine: @unchecked Sendable {
         _ opened: any StoreTransaction, _ batch: WriteBatch, isCareful: Bool
     ) throws -> WriteTransaction {
         let wanted = batch.jobs.flatMap(\.wanted)
-        var vault: VaultRow.Tagged?
-        var head: LogHead?
+        var last = LastCommit()
         var keys: SnapshotKeys?
         var rows: [StoredRow] = []
         func known() throws -> SnapshotKeys {
             if let keys { return keys }
-            guard let vault, let head else { throw vault == nil ? VaultRow.damaged : LogHead.misfit }
+            let (vault, head) = try last.rows
             try follow(head, opened)
             let current = try self.keys.keys(
-                for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor)
+                for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor,
+                store.isRemote ? last : LastCommit(opened.database))
             try vault.check(current.keyring.rows)
             keys = current
             return current
         }
-        var newest: (index: Int64, entry: AuditEntry?)?
-        // Where asking again costs a turn, and others write too, their last entry is wanted.
-        let first = [VaultRow.question, LogHead.question] + (store.isRemote ? [StoredLog.newest] : [])
+        // Where asking again costs a turn, and others write too, what proves their last entry is wanted.
+        let first = store.isRemote ? LastCommit.questions : [VaultRow.question, LogHead.question]
         let questions = wanted.map { StoreQuestion($0.layout.selectByID, [.integer($0.id)]) }
         try opened.ask(first + questions) { place, cursor in
-            switch place {
-            case 0: vault = try VaultRow.Tagged(cursor)
-            case 1: head = try LogHead(cursor)
-            case ..<first.count: newest = StoredLog.newest(cursor)
-            default:
-                // A row that does not fit is the business of the body that asks for it.
-                if let row = try? StoredRow(
-                    reading: cursor, wanted[place - first.count].layout, rowKey: known().keyring.rows)
-                {
-                    rows.append(row)
-                }
+            guard place >= first.count else { return try last.take(place, cursor) }
+            // A row that does not fit is the business of the body that asks for it.
+            if let row = try? StoredRow(
+                reading: cursor, wanted[place - first.count].layout, rowKey: known().keyring.rows)
+            {
+                rows.append(row)
             }
         }
         let current = try known()
-        guard let vault = vault?.row, let head else { throw VaultRow.damaged }
-        try judge(head, current.keyring) {
-            if let newest, newest.index == head.size - 1 { return newest.entry?.time == head.lastTime }
-            return try head.isTimed(opened.database)
-        }
+        let (vault, head) = (try last.rows.vault.row, try last.rows.head)
+        try judge(head, current.keyring) { try last.isTimed(opened.database) }
         try self.keys.reach(vault, logSize: head.size)
         let time = opened.time ?? StoreTime(by: clock)
         let transaction = WriteTransaction(

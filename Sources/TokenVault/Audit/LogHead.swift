@@ -29,19 +29,6 @@ package struct LogHead: Sendable {
         try size == 0 || StoredLog(database).entry(size - 1)?.time == lastTime
     }
 
-    /// The last entry; nil where it is not the one that the tree has there.
-    func lastEntry(_ database: Database) throws -> AuditEntry? {
-        guard let (first, count, hash) = edge.subtrees.last else { return nil }
-        let log = StoredLog(database)
-        do {
-            guard try log.subtrees.root(over: first..<first + count) == hash,
-                // Where that was shown by tiles, the last of them has to be that of its leaves.
-                try log.subtrees.hasLeaves(ofTileWith: edge.size - 1, in: edge.size)
-            else { return nil }
-        } catch let error as VaultError where error.code == .integrity { return nil }
-        return try log.entry(size - 1)
-    }
-
     /// The name of the log, which changes with each restore.
     ///
     /// - Parameter incarnation: the first for a vault that was never restored.
@@ -95,74 +82,13 @@ extension LogHead {
     }
 }
 
-/// The tree as it is stored: leaves hashed again from their bytes, tiles by the hash that was kept of them.
-package struct StoredLog {
-    package let database: Database
-
-    package init(_ database: Database) { self.database = database }
-
-    /// For proofs.
-    package var subtrees: StoredSubtrees {
-        StoredSubtrees(
-            leaves: { range in
-                try hashes("SELECT bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id", range) {
-                    MerkleHash.leaf(raw: $0)
-                }
-            },
-            tiles: tileHashes)
-    }
-
-    /// The kept hashes of a range of tiles, up to the first that is not there.
-    func tileHashes(_ range: Range<UInt64>) throws -> [Digest] {
-        try hashes("SELECT hash FROM audit_tiles WHERE id >= ? AND id < ? ORDER BY id", range) {
-            $0.count == Digest.byteCount ? Digest(loading: $0) : nil
-        }
-    }
-
-    /// The same of a range of leaves.
-    func leafHashes(_ range: Range<UInt64>) throws -> [Digest] {
-        try hashes("SELECT hash FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id", range) {
-            $0.count == Digest.byteCount ? Digest(loading: $0) : nil
-        }
-    }
-
-    /// The bytes of the entry with this index; nil where it is not there.
-    package func leaf(_ index: Int64) throws -> [UInt8]? {
-        try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]) { row in
-            row.withBlob(0) { $0.map { Array($0) } }
-        } ?? nil
-    }
-
-    /// Answered by the row of ``newest(_:)``, if there is one.
-    static let newest = StoreQuestion("SELECT id, bytes FROM audit_leaves ORDER BY id DESC LIMIT 1")
-
-    /// The last entry that is there, and its index; nil for one that cannot be read.
-    static func newest(_ cursor: RowCursor) -> (index: Int64, entry: AuditEntry?) {
-        (cursor.integer(0), cursor.withBlob(1) { $0.flatMap { AuditLeaf.decode(Array($0)) } })
-    }
-
+extension StoredLog {
     /// The entry with this index; nil where it is not there, or cannot be read.
     package func entry(_ index: Int64) throws -> AuditEntry? { try leaf(index).flatMap(AuditLeaf.decode) }
 
     package static func unreadable(_ index: Int64) -> VaultError {
         VaultError(
             .integrity, "Entry \(index) of the log cannot be read.", remedy: "Verify the audit log.")
-    }
-
-    /// - Parameter hash: nil for what is no hash.
-    private func hashes(
-        _ sql: String, _ range: Range<UInt64>, _ hash: (UnsafeRawBufferPointer) -> Digest?
-    ) throws -> [Digest] {
-        var hashes: [Digest] = []
-        hashes.reserveCapacity(range.count)
-        try database.forEachRow(
-            sql, [.integer(Int64(range.lowerBound)), .integer(Int64(range.upperBound))]
-        ) { row in
-            guard let value = row.withBlob(0, { $0.flatMap(hash) }) else { return false }
-            hashes.append(value)
-            return true
-        }
-        return hashes
     }
 }
 
