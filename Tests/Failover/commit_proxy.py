@@ -105,6 +105,9 @@ class Pair:
                 self.is_silent = True
             case "answer" | "answer, silently":
                 self.loses_answer = True
+            case "everything":
+                self.proxy.fire()
+                self.proxy.darken()
         return True
 
     def _commits(self, kind: bytes, message: bytes) -> bool:
@@ -140,6 +143,7 @@ class CommitProxy:
         self.fault: str | None = None
         self.fired = threading.Event()
         self.pairs: list[Pair] = []
+        self.is_dark = False
         self.left: int | None = None
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -148,9 +152,22 @@ class CommitProxy:
 
     def lose(self, fault: str) -> None:
         """At the next commit of a refresh: `commit` is lost before the server has it, `answer` after. The connection
-        breaks then; with `, silently` behind it, it stays, and nothing comes any more."""
+        breaks then; with `, silently` behind it, it stays, and nothing comes any more. `everything`: nothing comes any
+        more either way, from now on and on all connections."""
         self.fired.clear()
         self.fault = fault
+
+    def darken(self) -> None:
+        """As a network that was cut: connections stay, and new ones are made, but not a byte goes through."""
+        with self.lock:
+            self.is_dark = True
+            for pair in self.pairs:
+                pair.is_silent = True
+
+    def lighten(self) -> None:
+        """For new connections: what the others lost is lost."""
+        with self.lock:
+            self.is_dark = False
 
     def fire(self) -> None:
         self.fault = None
@@ -203,5 +220,6 @@ class CommitProxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             pair = Pair(self, client, server)
             with self.lock:
+                pair.is_silent = self.is_dark
                 self.pairs.append(pair)
             pair.start()

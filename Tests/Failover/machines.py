@@ -1,5 +1,6 @@
 """Machines: network namespaces around a bridge, each of which can be killed, frozen and cut off by itself."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -62,6 +63,12 @@ class Machine:
         """The command, to be run on the machine."""
         identity = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user else []
         return ["nsenter", f"--net=/proc/{self.keeper.pid}/ns/net", *identity, *(str(word) for word in command)]
+
+    def enter(self) -> None:
+        """The thread that calls this is on the machine's network from now on."""
+        with open(f"/proc/{self.keeper.pid}/ns/net") as space:
+            # CLONE_NEWNET
+            assert ctypes.CDLL(None, use_errno=True).setns(space.fileno(), 0x4000_0000) == 0, ctypes.get_errno()
 
     def processes(self) -> list[int]:
         found = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]

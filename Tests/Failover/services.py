@@ -7,12 +7,13 @@ import os
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from cluster import PASSWORD, PORT, Cluster
-from machines import FOLDER, ROOT, SECONDS, until
+from machines import FOLDER, ROOT, SECONDS, Machine, until
 
 BUILT = Path(os.environ.get("TOKENVAULT_BUILT", ROOT / ".build/debug"))
 CLIENT = "app"
@@ -167,17 +168,19 @@ class LibraryProcess:
 
 
 class Server:
-    """`tokenvault serve`."""
+    """`tokenvault serve`, on a machine of its own if it has one."""
 
-    def __init__(self, vault: Installation, name: str) -> None:
+    def __init__(self, vault: Installation, name: str, machine: Machine | None = None) -> None:
         self.record = Record(name)
         self.log = FOLDER / f"{name}.log"
         self.vault = vault
+        self.machine = machine
         ready = FOLDER / f"{name}.ready"
         ready.unlink(missing_ok=True)
         with self.log.open("ab") as log:
+            command = [str(BUILT / "tokenvault"), "serve", "--listen", "127.0.0.1:0", "--ready-file", str(ready)]
             self.process = subprocess.Popen(
-                [str(BUILT / "tokenvault"), "serve", "--listen", "127.0.0.1:0", "--ready-file", str(ready)],
+                machine.inside(*command) if machine else command,
                 env=vault.environment, cwd=FOLDER, stdout=log, stderr=log)
 
         def answers() -> bool:
@@ -194,13 +197,31 @@ class Server:
         return self.process.wait(SECONDS)
 
 
+class Loopback(http.client.HTTPConnection):
+    """A connection on the loopback interface of the machine on which a server runs."""
+
+    def __init__(self, server: Server, timeout: float) -> None:
+        super().__init__(server.netloc, timeout=timeout)
+        self.machine = server.machine
+
+    def connect(self) -> None:
+        # A socket is of the network that its thread was in.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(self._connect).result()
+
+    def _connect(self) -> None:
+        if self.machine:
+            self.machine.enter()
+        super().connect()
+
+
 class HTTPCaller:
     """Refreshes one chain through a server, on a connection that is kept."""
 
     def __init__(self, server: Server, chain: Chain) -> None:
         self.server = server
         self.chain = chain
-        self.connection = http.client.HTTPConnection(server.netloc, timeout=40)
+        self.connection = Loopback(server, timeout=40)
         vault = server.vault
         self.authorization = base64.b64encode(f"{vault.client_id}:{vault.secret}".encode()).decode()
 

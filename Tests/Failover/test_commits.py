@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import unittest
 
 from cluster import PORT, Cluster
@@ -13,6 +14,8 @@ from services import HTTPCaller, Installation, Server, on_cluster
 NIGHTLY = os.environ.get("TOKENVAULT_NIGHTLY") == "1"
 # Both directions of a refresh are about 8 kB.
 STRIDE = 1 if NIGHTLY else 97
+# What the service gives the server to answer, and then itself to find out.
+DEADLINE = 25
 
 
 def setUpModule() -> None:
@@ -75,6 +78,24 @@ class CommitsOfUnknownOutcome(unittest.TestCase):
 
     def test_a_commit_whose_answer_never_came_is_found_and_answered(self) -> None:
         self.assertEqual(self.lose("answer, silently"), 200)
+
+    def test_a_network_that_goes_dark_in_the_middle_of_a_batch_is_noticed_and_its_return_too(self) -> None:
+        _, answer = self.caller.refresh()
+        self.chain.take(answer["refresh_token"])
+        begin = time.monotonic()
+        self.assertEqual(self.lose("everything"), 503)
+        noticed = time.monotonic() - begin
+        self.assertLess(noticed, DEADLINE)
+        # A caller who comes now waits no longer, whatever is asked for.
+        begin = time.monotonic()
+        self.assertEqual(self.refresh(), 503)
+        status, _ = self.caller.post("/oauth2/introspect", token=answer["access_token"])
+        self.assertEqual(status, 503)
+        self.assertLess(time.monotonic() - begin, 2 * DEADLINE)
+        self.proxy.lighten()
+        begin = time.monotonic()
+        self.refresh_until_answered()
+        print(f"\n  noticed after {noticed:.1f} s, answered {time.monotonic() - begin:.1f} s after the return", flush=True)
 
     def test_a_connection_cut_after_any_byte_of_a_refresh_burns_no_token(self) -> None:
         def refresh() -> int:
