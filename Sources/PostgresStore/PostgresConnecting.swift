@@ -184,9 +184,12 @@ enum PostgresConnecting {
     {
         // What is said before there is a session names servers, roles and databases, and no row.
         let said = message.map { String(cString: $0) } ?? ""
-        let line = said.split(separator: "\n").last.map { String($0.prefix(200)) } ?? "no reason given"
+        // A line for each server that was tried; what explains one is indented, or says where a password came from.
+        let tried = said.split(separator: "\n").filter { !$0.hasPrefix("\t") && !$0.hasPrefix("password ") }
+        let reasons = tried.prefix(4).map { $0.prefix(200) }.joined(separator: "; ")
         return VaultError(
-            .unavailable, "The database of service \(place.service) cannot be opened for writing: \(line).",
+            .unavailable,
+            "The database of service \(place.service) cannot be opened for writing: \(reasons).",
             remedy: "Check the server and the settings of the service.")
     }
 

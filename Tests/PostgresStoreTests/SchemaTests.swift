@@ -100,8 +100,11 @@ import VaultStore
             "talkative", "host=127.0.0.1\nport=\(cluster.port)\nuser=tokenvault\npassword=secret")
         let refusal = #expect(throws: VaultError(.invalidInput, "")) { try open("talkative") }
         #expect(refusal?.description.contains("secret") == false)
-        try cluster.describe("nowhere", "host=127.0.0.1\nport=1\nuser=tokenvault")
-        #expect(throws: VaultError(.unavailable, "")) { try open("nowhere") }
+        try cluster.describe("nowhere", "host=127.0.0.1,127.0.0.1\nport=1,2\nuser=tokenvault")
+        let unavailable = #expect(throws: VaultError(.unavailable, "")) { try open("nowhere") }
+        for port in 1...2 {
+            #expect(unavailable?.description.contains("port \(port) failed: Connection refused") == true)
+        }
         // Not on this machine, and no certificate to check it by.
         try cluster.describe(
             "far", "host=192.0.2.1\nhostaddr=192.0.2.1\nport=1\nuser=tokenvault\nsslmode=disable")
