@@ -103,6 +103,8 @@ class Machine:
 
     def remove(self) -> None:
         self.kill()
+        # With its namespace it would go too, but later, and the next machine may have the same name.
+        run("ip", "link", "delete", self.link)
         self.keeper.kill()
         self.keeper.wait()
 
