@@ -16,6 +16,7 @@ PROXIES := .build/proxies
 WHEELS := .build/wheels
 # Its server is only a program here: the tests start their own.
 POSTGRES := postgresql-15
+PATRONI := patroni etcd-server
 FAILOVER_TOOLS := libpq5 python3 gcc openssl util-linux iproute2
 BENCH_TOOLS := wrk python3 curl
 RELEASE_TOOLS := binutils mmdebstrap python3 curl
@@ -128,6 +129,13 @@ failover: deps ## Kill, freeze and cut off PostgreSQL's primary under load, and 
 	$(BUILD) --product tokenvault
 	$(BUILD) --product vault-worker
 	Tests/Failover/run
+
+.PHONY: patroni
+patroni: deps ## Start the example of docs/scale-out.md and take its machines away under load, five minutes
+	$(call install,$(POSTGRES) $(PATRONI) $(FAILOVER_TOOLS),python3)
+	$(BUILD) --product tokenvault
+	$(BUILD) --product vault-worker
+	Tests/Failover/run test_patroni
 
 .PHONY: outside
 outside: deps ## Build the package of docs/embedding.md outside the repository, from that page alone, and run its tests

@@ -134,7 +134,11 @@ def lay_out() -> None:
     FOLDER.mkdir(parents=True)
     run("gcc", "-O2", "-Wall", "-o", FOLDER / "delay", Path(__file__).with_name("delay.c"))
     (FOLDER / "pg_hba.conf").write_text(ACCESS)
-    names = ",".join(f"IP:10.98.0.{number}" for number in range(1, 10))
+    certify(",".join(f"IP:10.98.0.{number}" for number in range(1, 10)))
+
+
+def certify(names: str) -> None:
+    """A key and a certificate for all servers, which signs itself."""
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2",
         "-subj", "/CN=failover", "-addext", f"subjectAltName={names}", "-keyout", FOLDER / "server.key",
         "-out", FOLDER / "server.crt")

@@ -1,0 +1,4 @@
+CREATE ROLE tokenvault LOGIN PASSWORD NULL;
+CREATE DATABASE tokenvault OWNER tokenvault ENCODING 'UTF8' TEMPLATE template0;
+REVOKE CONNECT ON DATABASE tokenvault FROM PUBLIC;
+GRANT pg_monitor TO tokenvault;
