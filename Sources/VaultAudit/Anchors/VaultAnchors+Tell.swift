@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import SQLiteStore
 import Synchronization
@@ -141,7 +142,7 @@ extension VaultAnchors {
 
     /// Replaces only what the log goes on from: what speaks against this database is evidence, and stays.
     private func deliver(toFile row: AnchorRow) throws -> Int64 {
-        let file = try DraftFile.note(at: row.target)
+        let file = try draft(of: row.target)
         let reading = AnchorReading(row.target)
         let (head, trouble) = try vault.snapshotInPlace { database, keys in
             (try LogHead.read(database), try AnchorComparison(row, reading, database, keys.keyring).trouble)
@@ -149,6 +150,17 @@ extension VaultAnchors {
         if let trouble { throw trouble }
         try file.replace(by: head.note)
         return head.size
+    }
+
+    /// Another process that tells the same anchor, as a service does every second, is done in a moment.
+    private func draft(of path: String) throws -> DraftFile {
+        for _ in 0..<20 {
+            do { return try DraftFile.note(at: path) } catch let error as VaultError where error.code == .busy
+            {
+                usleep(50_000)
+            }
+        }
+        return try DraftFile.note(at: path)
     }
 }
 
