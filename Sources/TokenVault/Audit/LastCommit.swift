@@ -16,12 +16,15 @@ struct LastCommit {
     static let questions = [VaultRow.question, LogHead.question, leaves]
 
     private static let leaves: StoreQuestion = {
-        func head(_ value: String) -> String { "(SELECT \(value) FROM audit_head WHERE id = 1)" }
-        let width = Limits.tileWidth
-        let first = "size - CASE WHEN size % \(width) = 0 THEN \(width) ELSE size & -size END"
+        // By the newest leaf, not by the size in the head, whose versions a server may find slowly.
+        func newest(_ value: String) -> String {
+            "(SELECT \(value) FROM audit_leaves ORDER BY id DESC LIMIT 1)"
+        }
+        let (size, width) = ("(id + 1)", Limits.tileWidth)
+        let first = "\(size) - CASE WHEN \(size) % \(width) = 0 THEN \(width) ELSE \(size) & -\(size) END"
         return StoreQuestion(
-            "SELECT hash, CASE WHEN id = \(head("size - 1")) THEN bytes END FROM audit_leaves "
-                + "WHERE id >= \(head(first)) AND id < \(head("size")) ORDER BY id LIMIT \(width)")
+            "SELECT hash, CASE WHEN id = \(newest("id")) THEN bytes END FROM audit_leaves "
+                + "WHERE id >= \(newest(first)) ORDER BY id LIMIT \(width)")
     }()
 
     init() {}
