@@ -9,6 +9,7 @@ final class PostgresReaders: StoreReader, @unchecked Sendable {
     private var idle: [PostgresSession] = []
     private var count = 0
     private var isClosed = false
+    private var turnCount = 0
     private let limit: Int
     private let ledger: PostgresLedger
     private let open: @Sendable () throws -> PostgresSession
@@ -33,6 +34,8 @@ final class PostgresReaders: StoreReader, @unchecked Sendable {
         }
     }
 
+    var turns: Int { condition.withLock { turnCount } }
+
     func close() throws {
         condition.withLock {
             isClosed = true
@@ -47,7 +50,7 @@ final class PostgresReaders: StoreReader, @unchecked Sendable {
         if !isFresh { reopening = open }
         let reading = PostgresReading(
             session, isSnapshot: isSnapshot, isLong: isLong, reopening: reopening)
-        defer { give(reading.session) }
+        defer { give(reading.session, reading.turns) }
         do { try body(reading) } catch let signal as any StoreSignal { throw signal } catch {
             let failure = PostgresFailure.translate(error)
             // What it showed may be of a server that was replaced.
@@ -87,8 +90,9 @@ final class PostgresReaders: StoreReader, @unchecked Sendable {
         throw VaultError(.unavailable, "The vault is closed.")
     }
 
-    private func give(_ session: PostgresSession) {
+    private func give(_ session: PostgresSession, _ turns: Int) {
         condition.withLock {
+            turnCount += turns
             if session.isUsable, !isClosed {
                 idle.append(session)
             } else {
@@ -111,6 +115,7 @@ private final class PostgresReading: StatementEngine {
     /// To be sent before the next question: costs no turn.
     private var before: [PostgresStatement] = []
     private var cursors = 0
+    private(set) var turns = 0
 
     /// Opens another connection where this one, which rested, turns out to be lost; nil: once something was asked.
     private var reopening: (() throws -> PostgresSession)?
@@ -154,7 +159,8 @@ private final class PostgresReading: StatementEngine {
     }
 
     private func turn(_ statements: [PostgresStatement]) throws -> [PostgresAnswer] {
-        try session.turn(statements, within: .seconds(isLong ? 600 : 30))
+        turns += 1
+        return try session.turn(statements, within: .seconds(isLong ? 600 : 30))
     }
 
     func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws {

@@ -161,6 +161,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     /// How often the newest commit waited for the server.
     package var newestTurns: Int { state.withLock { $0.newestTurns } }
 
+    /// How often reads that are soon over waited for the server.
+    package var readingTurns: Int { readers.turns }
+
     package func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
         durable: (Result<Bool, VaultError>) -> Void

@@ -11,6 +11,8 @@ package final class ReadingThreads: @unchecked Sendable {
     private var waiting: [(until: ContinuousClock.Instant, run: Work)?] = []
     /// How many of `waiting` were taken already: they are removed many at once.
     private var taken = 0
+    /// In their order, each with a work of its own in `waiting` that takes the first of them.
+    private var lookups: [Lookup] = []
     private var isClosed = false
 
     /// Is told whether it waited too long.
@@ -20,6 +22,8 @@ package final class ReadingThreads: @unchecked Sendable {
     private static let capacity = 4096
     private static let mostTaken = 1024
     private static let patience = Duration.seconds(10)
+    /// So many that the threads share what 64 callers ask, since what an answer is asked further holds up those behind it.
+    private static let askedTogether = 16
 
     package init() {
         for _ in 0..<Self.count {
@@ -49,6 +53,57 @@ package final class ReadingThreads: @unchecked Sendable {
         return try result.value.get()
     }
 
+    /// Asks for the row that a question finds, in one turn with others that are looked up at the same time.
+    ///
+    /// - Parameter body: asks further of the same moment as the question; may run twice.
+    /// - Returns: nil where there is no row.
+    /// - Throws: as ``run(_:)``.
+    package func lookUp<Result>(
+        _ question: StoreQuestion, in reader: any StoreReader,
+        _ body: @escaping (Database, RowCursor) throws -> Result
+    ) async throws -> Result? {
+        let body = Crossing(body)
+        let result: Crossing<Swift.Result<Result?, any Error>> = await withCheckedContinuation {
+            continuation in
+            let found = Found<Result>()
+            let lookup = Lookup(
+                question: question, take: { found.value = try body.value($0, $1) },
+                end: { error in
+                    continuation.resume(
+                        returning: Crossing(error.map { .failure($0) } ?? .success(found.value)))
+                })
+            let refusal = enqueue(lookup) { [self] isLate in askTogether(in: reader, isLate: isLate) }
+            if let refusal { lookup.end(refusal) }
+        }
+        return try result.value.get()
+    }
+
+    private func askTogether(in reader: any StoreReader, isLate: Bool) {
+        let taken = condition.withLock {
+            defer { lookups.removeFirst(min(lookups.count, Self.askedTogether)) }
+            return Array(lookups.prefix(Self.askedTogether))
+        }
+        if isLate { taken.forEach { $0.end(Self.busy) } } else { ask(taken, in: reader) }
+    }
+
+    private func ask(_ lookups: [Lookup], in reader: any StoreReader) {
+        guard !lookups.isEmpty else { return }
+        var again: Set<Int> = []
+        do {
+            try reader.withSnapshot { database in
+                try database.ask(lookups.map(\.question)) { place, row in
+                    do { try lookups[place].take(database, row) } catch {
+                        // Asked alone it fails as a read of its own does, and takes no other along.
+                        guard lookups.count > 1 else { throw error }
+                        again.insert(place)
+                    }
+                }
+            }
+        } catch { return lookups.forEach { $0.end(error) } }
+        for (place, lookup) in lookups.enumerated() where !again.contains(place) { lookup.end(nil) }
+        for place in again { ask([lookups[place]], in: reader) }
+    }
+
     /// The threads end when they have done what waits.
     package func close() {
         condition.withLock {
@@ -60,11 +115,12 @@ package final class ReadingThreads: @unchecked Sendable {
     private static let busy = VaultError(
         .busy, "Too many reads are waiting for the database server.", remedy: "Try again in a moment.")
 
-    private func enqueue(_ work: @escaping Work) -> VaultError? {
+    private func enqueue(_ lookup: Lookup? = nil, _ work: @escaping Work) -> VaultError? {
         condition.withLock {
             guard !isClosed else { return VaultError(.unavailable, "The vault is closed.") }
             guard waiting.count - taken < Self.capacity else { return Self.busy }
             waiting.append((.now + Self.patience, work))
+            if let lookup { lookups.append(lookup) }
             condition.signal()
             return nil
         }
@@ -90,6 +146,21 @@ package final class ReadingThreads: @unchecked Sendable {
             return next
         }
     }
+}
+
+/// A question that waits to be asked with others.
+private struct Lookup: Sendable {
+    let question: StoreQuestion
+    /// Called on the thread that asks.
+    let take: @Sendable (Database, RowCursor) throws -> Void
+    /// Tells the caller, once.
+    let end: @Sendable ((any Error)?) -> Void
+}
+
+/// What was made of the row; nil: there was none.
+private final class Found<Value>: @unchecked Sendable {
+    // @unchecked: the thread that asks writes it, before it tells the caller.
+    var value: Value?
 }
 
 /// A value that goes to another thread and comes back, never on two at once.

@@ -1,5 +1,6 @@
 import Foundation
 import PostgresStore
+import Synchronization
 import TestSupport
 import Testing
 import TokenRotation
@@ -111,6 +112,94 @@ extension Trait where Self == ConditionTrait {
         await other.close()
         await test.vault.close()
     }
+}
+
+@Suite(.bounded, .onPostgres) struct `Checks of tokens that wait together on PostgreSQL` {
+    /// Checks every token while all threads for reading are held.
+    ///
+    /// - Returns: for each whether it is valid, nil for an error; and how often the server was waited for.
+    private func checkTogether(
+        _ tokens: [SecretBytes], in vault: Vault
+    ) async throws -> (valid: [Bool?], turns: Int) {
+        let store = try #require(vault.store as? PostgresStore)
+        let (held, isOver) = (Counted(), DispatchSemaphore(value: 0))
+        let turns = store.readingTurns
+        let threads = 4
+        let valid = try await withThrowingTaskGroup(of: (Int, Bool?)?.self) { group in
+            for _ in 0..<threads {
+                group.addTask {
+                    try await vault.read { _ in
+                        held.add()
+                        isOver.wait()
+                    }
+                    return nil
+                }
+            }
+            #expect(try await Waiting.until { held.value == threads })
+            for (place, token) in tokens.enumerated() {
+                group.addTask {
+                    held.add()
+                    do { return (place, try await vault.validate(token) != nil) } catch {
+                        #expect((error as? VaultError)?.code == .integrity)
+                        return (place, nil)
+                    }
+                }
+            }
+            #expect(try await Waiting.until { held.value == threads + tokens.count })
+            try await Waiting.pass(.milliseconds(200))
+            for _ in 0..<threads { isOver.signal() }
+            return try await group.reduce(into: [Bool?](repeating: nil, count: tokens.count)) {
+                valid, found in
+                if let found { valid[found.0] = found.1 }
+            }
+        }
+        return (valid, store.readingTurns - turns)
+    }
+
+    @Test func `64 share four turns, also after another process committed; one that fails fails alone`()
+        async throws
+    {
+        let test = try await TestVault()
+        let other = try await test.reopen()
+        let party = try await Party(test.vault)
+        var (tokens, grants) = ([SecretBytes](), [GrantID]())
+        for _ in 0..<64 {
+            let issued = try await party.begin()
+            tokens.append(issued.pair.accessToken)
+            grants.append(try #require(try await test.vault.validate(issued.pair.accessToken)).grant)
+        }
+        var checked = try await checkTogether(tokens, in: test.vault)
+        #expect(checked.valid == Array(repeating: true, count: 64))
+        #expect(checked.turns == 4)
+
+        // Another's new grant changes the vault row and the log: each turn has to read those, too.
+        let theirs = try #require(await party.redeem(party.authorize(), in: other).issued)
+        checked = try await checkTogether(tokens, in: test.vault)
+        #expect(checked.valid == Array(repeating: true, count: 64))
+        #expect(checked.turns <= 12)
+
+        try await other.grants.revoke(grants[3])
+        try await test.vault.housekeep { [grants] transaction in
+            transaction.put(
+                RowWrite(
+                    "UPDATE grants SET swapped_at = swapped_at + 1 WHERE id = ?",
+                    [.integer(grants[5].rawValue)]))
+        }
+        tokens[7] = theirs.pair.accessToken
+        tokens[8] = Secret(copying: "no token of ours")
+        checked = try await checkTogether(tokens, in: test.vault)
+        var expected = [Bool?](repeating: true, count: 64)
+        (expected[3], expected[5], expected[8]) = (false, nil, false)
+        #expect(checked.valid == expected)
+        await other.close()
+        await test.vault.close()
+    }
+}
+
+private final class Counted: Sendable {
+    private let count = Atomic<Int>(0)
+    func add() { count.add(1, ordering: .acquiringAndReleasing) }
+    var value: Int { count.load(ordering: .acquiring) }
 }
 
 extension Party {

@@ -31,40 +31,20 @@ extension Vault {
     /// The same for a client, which sees its own tokens, or all: one that it may not see counts as not valid, and as not
     /// used.
     package func validate(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
-        guard store.isRemote else { return try await check(accessToken, for: caller) }
-        return try await vouched { try await check(accessToken, for: caller) }
-    }
-
-    private func check(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
         guard let handle = try await openHandle(accessToken, as: .accessToken) else { return nil }
-        let (now, floor, grant) = (clock.now(), liveKeys.floor, [SQLValue.integer(handle.grant.rawValue)])
-        func judgedRow(
-            _ cursor: RowCursor, _ database: Database, _ vault: VaultRow, _ keys: SnapshotKeys
-        ) throws -> ValidToken? {
+        let (now, floor) = (clock.now(), liveKeys.floor)
+        let question = StoreQuestion(Self.validationSQL, [.integer(handle.grant.rawValue)])
+        let found = try await row(question) { [self] database, cursor -> ValidToken? in
+            let known = knownVaultRow.row(in: cursor)
+            let found = try known ?? KnownVaultRow.Known(database)
+            let vault = found.row
+            let keys = try liveKeys.keys(
+                for: database, vault.stamp, logSize: cursor.integer(1), above: floor, LastCommit(database)
+            )
+            if known == nil { try knownVaultRow.keep(found, keys.keyring.rows) }
             let row = try AccessTokenRow(
                 reading: cursor, at: 2, presented: handle.generation, rowKey: keys.keyring.rows)
             return try judge(handle, accessToken, row, vault, database, keys, now, caller)
-        }
-        var isVaultKnown = true
-        var found = try await read { [self] database in
-            try database.firstRow(Self.validationSQL, grant) { cursor -> ValidToken? in
-                guard let vault = knownVaultRow.row(in: cursor)?.row else {
-                    isVaultKnown = false
-                    return nil
-                }
-                let keys = try liveKeys.keys(
-                    for: database, vault.stamp, logSize: cursor.integer(1), above: floor,
-                    LastCommit(database))
-                return try judgedRow(cursor, database, vault, keys)
-            }
-        }
-        if !isVaultKnown {
-            found = try await snapshot { [self] database, keys in
-                let vault = try knownVaultRow.read(database, keys.keyring.rows)
-                return try database.firstRow(Self.validationSQL, grant) {
-                    try judgedRow($0, database, vault, keys)
-                }
-            }
         }
         guard let found else {
             if try await isAhead(handle) { throw await databaseIsBehind() }

@@ -172,6 +172,21 @@ extension Vault {
         return try await readingThreads.run { [self] in try snapshotInPlace(body) }
     }
 
+    /// The row that a question finds, as of one moment with what `body` asks further; nil where there is none. What is asked
+    /// for at the same time costs one turn of a store behind a network.
+    func row<Result>(
+        _ question: StoreQuestion, _ body: @escaping (Database, RowCursor) throws -> Result
+    ) async throws -> Result? {
+        guard let readingThreads else {
+            return try store.reader.read { database in
+                try database.firstRow(question.sql, question.values) { try body(database, $0) }
+            }
+        }
+        return try await vouched {
+            try await readingThreads.lookUp(question, in: store.reader, body)
+        }
+    }
+
     /// Each statement of `body` sees the newest state.
     package func read<Result>(_ body: @escaping (Database) throws -> Result) async throws -> Result {
         guard let readingThreads else { return try store.reader.read(body) }

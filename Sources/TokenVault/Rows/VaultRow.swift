@@ -77,13 +77,9 @@ extension VaultRow {
     /// - Parameter rowKey: nil before the vault is unlocked: the tag is not checked then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
     package static func read(_ database: Database, rowKey: RowTags?) throws -> VaultRow {
-        try readWithTag(database, rowKey: rowKey).row
-    }
-
-    fileprivate static func readWithTag(_ database: Database, rowKey: RowTags?) throws -> Tagged {
-        guard let found = try database.firstRow(selectSQL, [], Tagged.init) else { throw damaged }
+        let found = try Tagged.read(database)
         if let rowKey { try found.check(rowKey) }
-        return found
+        return found.row
     }
 
     /// Answered by a row of ``Tagged``.
@@ -97,6 +93,11 @@ extension VaultRow {
         init(_ cursor: RowCursor) throws {
             guard case .blob(let tag) = cursor.value(columnNames.count) else { throw damaged }
             (row, self.tag) = (try VaultRow(cursor), tag)
+        }
+
+        fileprivate static func read(_ database: Database) throws -> Tagged {
+            guard let found = try database.firstRow(selectSQL, [], Tagged.init) else { throw damaged }
+            return found
         }
 
         func check(_ rowKey: RowTags) throws {
@@ -177,10 +178,11 @@ extension UnsafeRawBufferPointer? {
 /// them: the row with the same tag is taken to be the same, and what was authentic is used, not what lies beside the tag.
 final class KnownVaultRow: Sendable {
     final class Known: Sendable {
-        let row: VaultRow
-        fileprivate let tag: [UInt8]
+        fileprivate let tagged: VaultRow.Tagged
+        var row: VaultRow { tagged.row }
 
-        fileprivate init(_ row: VaultRow, _ tag: [UInt8]) { (self.row, self.tag) = (row, tag) }
+        /// Reads it; what it is was not checked yet.
+        init(_ database: Database) throws { tagged = try .read(database) }
     }
 
     private let last = Mutex<Known?>(nil)
@@ -188,16 +190,16 @@ final class KnownVaultRow: Sendable {
     /// Nil: the row is another than the one that was noted last. Its tag is in column 0 of the query.
     func row(in cursor: RowCursor) -> Known? {
         guard let known = last.withLock({ $0 }) else { return nil }
-        let isSame = cursor.withBlob(0) { stored in known.tag.withUnsafeBytes { stored.isSame(as: $0) } }
+        let isSame = cursor.withBlob(0) { stored in known.tagged.tag.withUnsafeBytes { stored.isSame(as: $0) }
+        }
         return isSame ? known : nil
     }
 
-    /// Reads the row, and notes it.
+    /// Notes a row that was read, once its tag shows that it is authentic.
     ///
     /// - Throws: ``VaultError/Code/integrity``.
-    func read(_ database: Database, _ rowKey: RowTags) throws -> VaultRow {
-        let found = try VaultRow.readWithTag(database, rowKey: rowKey)
-        last.withLock { $0 = Known(found.row, found.tag) }
-        return found.row
+    func keep(_ found: Known, _ rowKey: RowTags) throws {
+        try found.tagged.check(rowKey)
+        last.withLock { $0 = found }
     }
 }
