@@ -100,10 +100,6 @@ extension Vault {
     /// the newest of a living grant: the one before it may be repeated for a moment, and is no token to rely
     /// on. Closes no retry window: only use does.
     package func inspectRefreshToken(_ token: SecretBytes) async throws -> ValidToken? {
-        try await vouched { try await inspect(token) }
-    }
-
-    private func inspect(_ token: SecretBytes) async throws -> ValidToken? {
         guard let handle = try await openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()
         let found: ValidToken?? = try await snapshot { [self] database, keys in

@@ -41,21 +41,22 @@ extension Vault {
         }
     }
 
-    /// Reads what decides about a token. Where the store cannot vouch for that any more, something is committed first, which
-    /// only the server that the others use acknowledges, and all is read again.
+    /// Reads from a store behind a network. Where that cannot vouch for what it showed any more, something is committed first,
+    /// which only the server that the others use acknowledges, and all is read again.
     ///
     /// - Throws: ``VaultError/Code/unavailable`` where that is not acknowledged: a server that was replaced would go on
-    ///   calling revoked tokens valid.
+    ///   calling revoked tokens valid, and sessions open.
     func vouched<Result>(_ read: () async throws -> Result) async throws -> Result {
         let result = try await read()
         if store.vouchesForReads { return result }
-        try await housekeep { [proof = store.proof] transaction in proof.forEach { transaction.put($0) } }
+        let unconfirmed = VaultError(
+            .unavailable, "The database server has not confirmed a commit for a while.",
+            remedy: "Try again in a moment; check the server and its standbys.")
+        do {
+            try await housekeep { [proof = store.proof] transaction in proof.forEach { transaction.put($0) } }
+        } catch let error as VaultError where error.code == .outcomeUnknown { throw unconfirmed }
         let again = try await read()
-        guard store.vouchesForReads else {
-            throw VaultError(
-                .unavailable, "The database server has not confirmed a commit for a while.",
-                remedy: "Try again in a moment; check the server and its standbys.")
-        }
+        guard store.vouchesForReads else { throw unconfirmed }
         return again
     }
 

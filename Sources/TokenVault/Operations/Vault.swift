@@ -169,7 +169,7 @@ extension Vault {
         _ body: @escaping (Database, SnapshotKeys) throws -> Result
     ) async throws -> Result {
         guard let readingThreads else { return try snapshotInPlace(body) }
-        return try await readingThreads.run { [self] in try snapshotInPlace(body) }
+        return try await vouched { try await readingThreads.run { [self] in try snapshotInPlace(body) } }
     }
 
     /// The row that a question finds, as of one moment with what `body` asks further; nil where there is none. What is asked
@@ -187,13 +187,13 @@ extension Vault {
         }
     }
 
-    /// Each statement of `body` sees the newest state.
+    /// Each statement of `body` sees the newest state, which the store need not vouch for.
     package func read<Result>(_ body: @escaping (Database) throws -> Result) async throws -> Result {
         guard let readingThreads else { return try store.reader.read(body) }
         return try await readingThreads.run { [store] in try store.reader.read(body) }
     }
 
-    /// As ``snapshot(_:)`` for what may read many rows: off the threads that tasks share.
+    /// As ``snapshot(_:)`` for what may read many rows: off the threads that tasks share, and not vouched for.
     package func scan<Result: Sendable>(
         _ body: @escaping @Sendable (Database, SnapshotKeys) throws -> Result
     ) async throws -> Result {

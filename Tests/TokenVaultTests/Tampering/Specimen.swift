@@ -40,11 +40,17 @@ struct Specimen: Sendable {
 extension TestVault {
     /// A connection of a user at a provider of its own.
     func connect(_ user: User, provider name: String = "provider") async throws -> HeldConnection {
-        let provider = try await vault.addProvider(
+        try await vault.connect(user, provider: name)
+    }
+}
+
+extension Vault {
+    func connect(_ user: User, provider name: String) async throws -> HeldConnection {
+        let provider = try await addProvider(
             name, definition: "{}", credentials: Secret(copying: "secret"))
         var tokens = NewTokens(accessToken: Secret(copying: "access of \(name)"))
         tokens.refreshToken = Secret(copying: "refresh of \(name)")
-        return try await vault.storeConnection(
+        return try await storeConnection(
             ConnectionGrant(provider.id, user.id, label: "mine", tokens: tokens))
     }
 }
