@@ -24,12 +24,15 @@ def setUpModule() -> None:
     build_network()
 
 
+def blocks_of(language: str) -> list[str]:
+    page = (ROOT / "docs/scale-out.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
 class ExampleOfThePage(unittest.TestCase):
     def test_the_page_shows_what_is_in_the_files(self) -> None:
-        page = (ROOT / "docs/scale-out.md").read_text()
         files = "\n".join(path.read_text() for path in FILES.iterdir())
-        blocks = re.findall(r"^```(?:yaml|ini)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-        blocks += re.findall(r"^```sql\n(CREATE ROLE.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        blocks = [*blocks_of("yaml"), *blocks_of("ini"), blocks_of("sql")[0]]
         self.assertEqual(len(blocks), 3)
         for block in blocks:
             self.assertIn(block, files)
@@ -40,6 +43,7 @@ class ExampleOfThePage(unittest.TestCase):
         self.addCleanup(example.remove)
         vault = example.install()
         self.expect_fit(vault)
+        example.await_primary().sql(blocks_of("sql")[1], "tokenvault")
         server = Server(vault, "server")
         self.addCleanup(server.process.kill)
         caller = HTTPCaller(server, vault.begin(1)[0])
