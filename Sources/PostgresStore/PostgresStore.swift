@@ -48,8 +48,10 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     /// "tokenvlt"
     static let lockKey: Int64 = 0x746f_6b65_6e76_6c74
-    /// How long a commit may take, and to find out about one.
+    /// How long a commit may take, from the wait for the lock until it is known what became of it.
     static let patience = Duration.seconds(10)
+    /// What each turn gets at the least, however long the lock was waited for.
+    static let briefly = Duration.seconds(1)
     private static let readerCount = 4
     private static let servingSpan = Duration.seconds(5)
 
@@ -182,12 +184,13 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         _ waiting: @escaping () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
         _ durable: (Result<Bool, VaultError>) -> Void
     ) throws -> CommitOutcome {
+        let end = ContinuousClock.now + Self.patience
         let (session, isFresh) = try writer.map { ($0, false) } ?? (connect(), true)
         let turns = session.turns
         // Kept again when it has proved to be in order.
         writer = nil
         let transaction = PostgresTransaction(
-            session, isContinued: committed == ObjectIdentifier(session),
+            session, isContinued: committed == ObjectIdentifier(session), until: end,
             reconnect: isFresh ? nil : { [self] in try connect() }, waiting: waiting, opened: note)
         defer {
             transaction.forget()
@@ -210,14 +213,15 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             throw error
         }
         let sent = ContinuousClock.now
-        do { try transaction.commit(commit.writes, signOfLife()) } catch let error
-            as PostgresTransaction.Uncertain
-        {
+        // The other half is for finding out what became of it, from a server that answers.
+        do {
+            try transaction.commit(commit.writes, signOfLife(), within: max((end - sent) / 2, Self.briefly))
+        } catch let error as PostgresTransaction.Uncertain {
             committed = nil
             logger.warning(
                 "The outcome of a commit is not known; it is being looked for.",
                 metadata: ["sqlstate": "\((error.cause as? PostgresError)?.state ?? "none")"])
-            return settle(commit, waiting, durable)
+            return settle(commit, until: end, waiting, durable)
         }
         committed = ObjectIdentifier(transaction.session)
         state.withLock { ($0.provenAt, $0.newestTurns) = (sent, transaction.session.turns - turns) }
@@ -250,15 +254,15 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     /// Finds out about a commit whose outcome is not known. The lock waits for the old session, if that still commits; and
     /// what is seen is believed only when a commit after it was acknowledged, which a standby then has too.
     private func settle(
-        _ commit: StoreCommit, _ waiting: () throws -> Void, _ durable: (Result<Bool, VaultError>) -> Void
+        _ commit: StoreCommit, until end: ContinuousClock.Instant, _ waiting: () throws -> Void,
+        _ durable: (Result<Bool, VaultError>) -> Void
     ) -> CommitOutcome {
         guard let isThere = commit.isThere else { return .unknown }
-        let end = ContinuousClock.now + Self.patience
         while ContinuousClock.now < end {
             do {
                 let session = try connect()
                 let transaction = PostgresTransaction(
-                    session, isContinued: false,
+                    session, isContinued: false, until: end,
                     waiting: {
                         guard ContinuousClock.now < end else { throw PostgresError.lost }
                     }, opened: note)

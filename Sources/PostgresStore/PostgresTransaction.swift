@@ -25,6 +25,7 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     private(set) var opening: Opening?
     private let opened: (Opening) throws -> StoreTime?
     private let reconnect: (() throws -> PostgresSession)?
+    private let end: ContinuousClock.Instant?
     private var waiting: () throws -> Void
     private let beginning: [PostgresStatement]
     private(set) var time: StoreTime?
@@ -37,15 +38,17 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
 
     /// - Parameters:
     ///   - isFirst: there are no tables yet.
+    ///   - end: until when the server has to have answered all; nil: each turn may take its time.
     ///   - reconnect: opens another session where this one turns out to be lost before anything was done; nil: none.
     ///   - opened: is told of the opening; what it returns is the transaction's time.
     init(
         _ session: PostgresSession, isContinued: Bool, isFirst: Bool = false,
+        until end: ContinuousClock.Instant? = nil,
         reconnect: (() throws -> PostgresSession)? = nil,
         waiting: @escaping () throws -> Void = {}, opened: @escaping (Opening) throws -> StoreTime?
     ) {
         (self.session, self.isContinued, self.reconnect) = (session, isContinued, reconnect)
-        (self.waiting, self.opened) = (waiting, opened)
+        (self.waiting, self.opened, self.end) = (waiting, opened, end)
         beginning = isFirst ? Self.beginningOfNone : Self.beginning
     }
 
@@ -75,7 +78,8 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
 
     private func turn(_ statements: [PostgresStatement]) throws -> [PostgresAnswer] {
         guard opening == nil else {
-            do { return try session.turn(statements) } catch {
+            let limit = end.map { max($0 - .now, PostgresStore.briefly) } ?? PostgresStore.patience
+            do { return try session.turn(statements, within: limit) } catch {
                 if !isInSavepoint, failure == nil { failure = error }
                 throw error
             }
@@ -192,10 +196,10 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
         }
     }
 
-    /// Lets the lock go, without waiting for the server.
     /// Lets go of what waits for the lock: it is its caller's, only as long as that runs.
     func forget() { waiting = {} }
 
+    /// Lets the lock go, without waiting for the server.
     func rollBack() {
         guard session.isUsable, hasBegun else { return }
         do { try session.post([PostgresStatement("ROLLBACK")]) } catch { session.discard() }

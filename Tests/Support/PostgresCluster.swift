@@ -58,6 +58,18 @@ package final class PostgresCluster: @unchecked Sendable {
     package func stop() throws { try tell("stop") }
     package func start() throws { try tell("start") }
 
+    /// Has commits wait for the standbys that are named; for none: "".
+    package func demandStandby(_ name: String) throws {
+        try run("ALTER SYSTEM SET synchronous_standby_names = '\(name)'", in: "postgres")
+        try run("SELECT pg_reload_conf()", in: "postgres")
+        let isRead = try (0..<500).contains { _ in
+            try run("SHOW synchronous_standby_names", in: "postgres") == name
+        }
+        guard isRead else { throw Failure(what: "The server does not read its settings.") }
+        // The checkpointer tells the others, and reads its settings before it makes a checkpoint.
+        try run("CHECKPOINT", in: "postgres")
+    }
+
     /// Starts a standby that confirms as `name`, on ``standbyPort``.
     package func startStandby(named name: String) throws { try tell("standby \(name) \(standbyPort)") }
     package var standbyPort: Int { port + 1 }

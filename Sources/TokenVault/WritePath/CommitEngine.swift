@@ -47,11 +47,10 @@ final class CommitEngine: @unchecked Sendable {
 
     /// Commits `batch` and resumes its callers.
     ///
-    /// - Parameter waiting: called now and then while another process writes.
+    /// - Parameter waiting: called now and then while another process writes. Callers whose time is up by then are told so.
     func commit(
         _ batch: WriteBatch, isRetry: Bool = false, isCareful: Bool = false, waiting: () -> Void
     ) {
-        let patience = ContinuousClock.now + Limits.writeQueueDeadline
         var start = ContinuousClock.now
         var transaction: WriteTransaction?
         var head: LogHead?
@@ -60,7 +59,10 @@ final class CommitEngine: @unchecked Sendable {
         let outcome = store.commit(
             waiting: {
                 waiting()
-                guard ContinuousClock.now < patience else { throw Self.busy }
+                guard transaction == nil, loss == nil else { return }
+                let now = ContinuousClock.now
+                batch.take { $0.deadline <= now }.finish(Self.busy)
+                guard batch.count > 0 else { throw Self.busy }
             },
             { opened in
                 start = ContinuousClock.now
@@ -233,7 +235,7 @@ final class CommitEngine: @unchecked Sendable {
     private func fail(_ batch: WriteBatch, _ error: VaultError, isRetry: Bool) {
         lastHead = nil
         guard error.code == .outOfSpace, !isRetry else { return batch.finish(error) }
-        let urgent = batch.takeFinishing()
+        let urgent = batch.take { $0.urgency == .finishing }
         batch.finish(error)
         // The store made room: what finishes something is tried once more, alone.
         if urgent.count > 0 { commit(urgent, isRetry: true, waiting: {}) }

@@ -14,7 +14,7 @@ import VaultStore
 /// Invariants:
 /// - One thread commits. A batch is what had arrived when the commit before it ended: no write waits for company.
 /// - Every job is finished exactly once: by its batch, by its deadline, or by the close of the queue.
-/// - A job that is in a batch is no longer subject to its deadline; a cancelled caller does not stop its body.
+/// - A job whose body ran is no longer subject to its deadline; a cancelled caller does not stop its body.
 /// - After ``close()`` no job is taken; those taken before are committed first.
 package final class CommitQueue: @unchecked Sendable {
     // @unchecked: `pending` and the flags are touched under `condition` only.
@@ -214,10 +214,10 @@ final class WriteBatch {
         while let job = ending.popLast() { job.finish(failure) }
     }
 
-    /// Takes out the jobs that finish something.
-    func takeFinishing() -> WriteBatch {
-        let taken = jobs.filter { $0.urgency == .finishing }
-        jobs.removeAll { $0.urgency == .finishing }
+    /// Takes out some of the jobs.
+    func take(_ isWanted: (any WriteJob) -> Bool) -> WriteBatch {
+        let taken = jobs.filter(isWanted)
+        jobs.removeAll(where: isWanted)
         return WriteBatch(taken)
     }
 }

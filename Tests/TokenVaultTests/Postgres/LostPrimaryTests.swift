@@ -115,12 +115,7 @@ struct `New work is refused by the first commit that sees no standby on PostgreS
         let vault = try await Vault.create(
             at: .postgres(service: service), unlockedBy: .keyFile(path: keyFile))
         _ = try await vault.users.add("anna")
-        try cluster.run("ALTER SYSTEM SET synchronous_standby_names = ''", in: "postgres")
-        try cluster.run("SELECT pg_reload_conf()", in: "postgres")
-        #expect(
-            try await Waiting.until {
-                try cluster.run("SHOW synchronous_standby_names", in: "postgres") == ""
-            })
+        try cluster.demandStandby("")
         // The session of the vault is told a moment after new ones are.
         try await Waiting.pass(.milliseconds(500))
         await #expect(throws: VaultError(.unavailable, "")) { _ = try await vault.users.add("berta") }
