@@ -70,6 +70,8 @@ final class CommitEngine: @unchecked Sendable {
                 do { begun = try begin(opened, batch, isCareful: isCareful) } catch let error as Lost {
                     // A server that was replaced may show that, and confirms nothing: no judgement before it does.
                     guard store.isRemote else { throw keys.stop(error.error) }
+                    // Where no standby is wanted, it would confirm that all the same.
+                    guard store.acceptsNewWork else { throw VaultError.serverWasReplaced }
                     loss = error.error
                     return StoreCommit(store.proof, isThere: nil)
                 }

@@ -18,13 +18,15 @@ struct `P7: a service does not go on with a server that lacks what was confirmed
         private let service: String
         private let cluster: PostgresCluster
 
-        init() async throws {
-            cluster = try PostgresCluster.shared.get()
+        /// - Parameter own: whose commits a standby confirms; nil: the one that all tests share, without standbys.
+        init(in own: PostgresCluster? = nil) async throws {
+            cluster = try own ?? PostgresCluster.shared.get()
             service = try cluster.makeDatabase()
             keyFile = NSTemporaryDirectory() + "tokenvault-key-" + UUID().uuidString
             try Vault.createKeyFile(at: keyFile)
             key = .keyFile(path: keyFile)
-            vault = try await Vault.create(at: .postgres(service: service), unlockedBy: key, isSingle: true)
+            vault = try await Vault.create(
+                at: .postgres(service: service), unlockedBy: key, isSingle: own == nil)
             party = try await Party(vault)
             tokens = try await party.begin()
         }
@@ -82,6 +84,28 @@ struct `P7: a service does not go on with a server that lacks what was confirmed
         await #expect(throws: VaultError(.integrity, "")) { try await scene.vault.proveWritePath() }
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.vault.validate(scene.tokens.pair.accessToken)
+        }
+        #expect(scene.vault.end != nil)
+        await scene.vault.close()
+    }
+
+    @Test func `one that has no standby confirms nothing: nothing is judged by it`() async throws {
+        let cluster = try PostgresCluster(settings: ["synchronous_standby_names = 'replica'"])
+        defer { cluster.end() }
+        try cluster.startStandby(named: "replica")
+        let scene = try await Scene(in: cluster)
+        try scene.keep()
+        for number in 0..<5 { _ = try await scene.vault.users.add("user \(number)") }
+        try cluster.demandStandby("")
+        try scene.putBack()
+        try scene.loseConnections()
+        await #expect(throws: VaultError(.unavailable, "")) { try await scene.vault.proveWritePath() }
+        #expect(scene.vault.end == nil)
+        try cluster.demandStandby("replica")
+        try scene.loseConnections()
+        // What finishes something is always tried.
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await scene.vault.grants.revoke(scene.tokens.grant)
         }
         #expect(scene.vault.end != nil)
         await scene.vault.close()
