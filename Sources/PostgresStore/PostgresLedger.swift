@@ -6,8 +6,12 @@ import VaultStore
 /// Which migrations a database has seen, and whether its tables are still those they made.
 struct PostgresLedger: Sendable {
     private let migrations: [Migration]
+    /// Whether a copy may be opened whose move has not ended.
+    private let admitsCopy: Bool
 
-    init(_ migrations: [Migration] = Migration.all) { self.migrations = migrations }
+    init(_ migrations: [Migration] = Migration.all, admitsCopy: Bool = false) {
+        (self.migrations, self.admitsCopy) = (migrations, admitsCopy)
+    }
 
     var newest: Int { migrations.last?.version ?? 0 }
 
@@ -40,11 +44,7 @@ struct PostgresLedger: Sendable {
     private func apply(_ migration: Migration, _ transaction: PostgresTransaction, _ now: VaultInstant) throws
     {
         try transaction.run(PostgresSchema.statements(of: migration))
-        try transaction.apply([
-            RowWrite(
-                "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
-                [.integer(Int64(migration.version)), .blob(checksum(migration)), SQLValue(now)])
-        ])
+        try transaction.apply([Self.applied(migration.version, checksum(migration), at: now)])
     }
 
     private func noteTables(_ transaction: PostgresTransaction) throws {
@@ -64,6 +64,7 @@ struct PostgresLedger: Sendable {
             return true
         }
         try refuse(newerThanKnown: applied.map(\.version).max() ?? 0)
+        applied.removeAll { $0.version == MoveMark.isCopied.rawValue }
         for (known, found) in zip(migrations, applied)
         where known.version != found.version || checksum(known) != found.checksum {
             throw changed("Migration \(found.version) of the vault differs from this version's.")
@@ -75,13 +76,10 @@ struct PostgresLedger: Sendable {
         return migrations.dropFirst(applied.count)
     }
 
-    /// Stands in the ledger as a migration that no version knows: every transaction looks there for a newer one.
-    private static let movedAway = Int(Int32.max)
-
-    static func moveAway(at now: VaultInstant) -> RowWrite {
+    static func applied(_ version: Int, _ checksum: [UInt8], at now: VaultInstant) -> RowWrite {
         RowWrite(
             "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
-            [.integer(Int64(movedAway)), .blob([UInt8](repeating: 0, count: 32)), SQLValue(now)])
+            [.integer(Int64(version)), .blob(checksum), SQLValue(now)])
     }
 
     /// Refuses a database that a newer program has brought up to date since it was opened.
@@ -93,13 +91,9 @@ struct PostgresLedger: Sendable {
 
     func refuse(newerThanKnown version: Int) throws {
         guard version > newest else { return }
-        if version == Self.movedAway {
-            throw VaultError(
-                .unavailable,
-                "The vault was moved away from this database; nothing may use it here any more.",
-                remedy:
-                    "Name its new place. When you are sure of that, remove what is here: DROP SCHEMA \(PostgresSchema.name) CASCADE"
-            )
+        if let mark = MoveMark(rawValue: version) {
+            if mark == .isCopied, admitsCopy { return }
+            throw mark.refusal
         }
         throw VaultError(
             .schemaNewer, "The vault has schema \(version); this version knows schemas up to \(newest).",

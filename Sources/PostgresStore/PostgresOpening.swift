@@ -1,12 +1,18 @@
-import VaultCore
+package import VaultCore
 import VaultStore
 
 /// What is done in a database before there is a store of it.
 extension PostgresStore {
+    /// Runs `body` in a transaction on a connection of its own, which is returned.
+    ///
     /// - Throws: also ``VaultError/Code/busy`` where others have the lock for longer than a commit may take.
+    @discardableResult
     static func transaction(
-        _ session: PostgresSession, isFirst: Bool = false, _ body: (PostgresTransaction) throws -> Void
-    ) throws {
+        at place: PostgresPlace, isFirst: Bool = false,
+        accepts: (ServerFacts) throws -> Void = { _ in }, _ body: (PostgresTransaction) throws -> Void
+    ) throws -> (PostgresSession, ServerFacts) {
+        let (session, facts) = try PostgresConnecting.open(place, .writing)
+        try accepts(facts)
         let end = ContinuousClock.now + patience
         let transaction = PostgresTransaction(
             session, isContinued: false, isFirst: isFirst,
@@ -15,13 +21,16 @@ extension PostgresStore {
                 guard ContinuousClock.now < end else { throw PostgresError.heldLock }
             }, opened: { _ in nil })
         do {
-            try transaction.begin()
-            try body(transaction)
-        } catch {
-            transaction.rollBack()
-            throw error
-        }
-        try transaction.commit([])
+            do {
+                try transaction.begin()
+                try body(transaction)
+            } catch {
+                transaction.rollBack()
+                throw error
+            }
+            try transaction.commit([])
+        } catch { throw PostgresFailure.translate(error) }
+        return (session, facts)
     }
 
     /// Applies to an existing vault the migrations that it lacks.
@@ -45,9 +54,12 @@ extension PostgresStore {
 
     static func makeTables(
         _ place: PostgresPlace, _ ledger: PostgresLedger, _ transaction: PostgresTransaction,
-        isSingle: Bool, at now: VaultInstant
+        isSingle: Bool, at now: VaultInstant, replacing vault: VaultID?
     ) throws {
         let catalog = PostgresCatalog(transaction)
+        if let vault, try MoveMark.isCopied.read(transaction.database)?.vault == vault.bytes {
+            try transaction.run([PostgresSchema.removal])
+        }
         guard try catalog.isEmpty() else {
             throw VaultError(
                 .alreadyExists, "The database of service \(place.service) has tables in it.",

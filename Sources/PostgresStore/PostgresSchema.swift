@@ -8,7 +8,7 @@ enum PostgresSchema {
     /// Of the namespace that has a vault's tables.
     static let name = "tokenvault"
     static let notEmpty =
-        "Name the service of an empty database. What an attempt left that failed, and only that, is removed by: DROP SCHEMA \(name) CASCADE"
+        "Name the service of an empty database. What nobody needs any more is removed by: DROP SCHEMA \(name) CASCADE"
     static let searchPath = name + ",pg_temp"
 
     /// Rows of these change often: room is left in their pages, so that a new version needs no new entry in an index.
@@ -30,6 +30,12 @@ enum PostgresSchema {
         )
         """,
     ]
+
+    /// Leaves the namespace, which may not be ours to make again.
+    static let removal = """
+        DO 'BEGIN EXECUTE (SELECT ''DROP TABLE '' || string_agg(quote_ident(tablename), '', '') || '' CASCADE''
+        FROM pg_catalog.pg_tables WHERE schemaname = ''\(name)''); END'
+        """
 
     /// The statements of a migration.
     static func statements(of migration: Migration) -> [String] {

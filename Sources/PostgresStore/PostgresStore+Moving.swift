@@ -9,25 +9,75 @@ extension PostgresStore {
     /// - Throws: ``VaultError/Code/busy`` where the lock is not to be had; ``VaultError/Code/outcomeUnknown``; what `body`
     ///   throws.
     package static func moveAway(
-        from place: PostgresPlace, at now: VaultInstant, _ body: (Database) throws -> Void
+        from place: PostgresPlace, at begun: VaultInstant, _ body: (Database) throws -> Void
     ) throws {
-        let (session, _) = try PostgresConnecting.open(place, .writing)
-        let end = ContinuousClock.now + patience
-        let transaction = PostgresTransaction(
-            session, isContinued: false,
-            waiting: {
-                guard ContinuousClock.now < end else { throw PostgresError(state: "55P03") }
-            }, opened: { _ in nil })
-        do {
-            do {
-                try transaction.begin()
-                try body(transaction.database)
-                try transaction.apply([PostgresLedger.moveAway(at: now)])
-            } catch {
-                transaction.rollBack()
-                throw error
-            }
-            try transaction.commit([])
-        } catch { throw PostgresFailure.translate(error) }
+        try transaction(at: place) { transaction in
+            try body(transaction.database)
+            try transaction.apply([MoveMark.hasLeft.write(at: begun)])
+        }
+    }
+}
+
+/// What the ledger of a database says of a move: it stands there as a migration that no version knows, so that every process
+/// is refused.
+package enum MoveMark: Int, Sendable {
+    /// The vault was moved from here.
+    case hasLeft = 2_147_483_647
+    /// A copy is here, and its move has not ended: only the mover opens it.
+    case isCopied = 2_147_483_646
+
+    package struct Found: Sendable {
+        /// The vault's number.
+        package let vault: [UInt8]
+        /// What was copied.
+        package let rows: Int64
+        package let logSize: Int64
+        /// When the move began.
+        package let begunAt: VaultInstant
+    }
+
+    /// Looks for it in a database, whatever else is there.
+    package func find(at place: PostgresPlace) throws -> Found? {
+        try PostgresStore.examiner(of: place).read { try read($0) }
+    }
+
+    func read(_ database: Database) throws -> Found? {
+        guard try database.engine.hasTable("vault"), try database.engine.hasTable("schema_migrations") else {
+            return nil
+        }
+        return try database.firstRow(
+            "SELECT vault_id, checksum, applied_at FROM vault, schema_migrations AS m WHERE m.version = \(rawValue)"
+        ) { row in
+            func bytes(_ index: Int) -> [UInt8] { row.withBlob(index) { $0.map(Array.init) ?? [] } }
+            var counts = ByteReader(bytes(1))
+            return Found(
+                vault: bytes(0), rows: counts.number() ?? 0, logSize: counts.number() ?? 0,
+                begunAt: VaultInstant(millisecondsSince1970: row.integer(2)))
+        }
+    }
+
+    package func write(rows: Int64 = 0, logSize: Int64 = 0, at begun: VaultInstant) -> RowWrite {
+        var counts: [UInt8] = []
+        for count in [rows, logSize, 0, 0] { counts.append(bigEndian: count) }
+        return PostgresLedger.applied(rawValue, counts, at: begun)
+    }
+
+    package var removal: RowWrite { RowWrite("DELETE FROM schema_migrations WHERE version = \(rawValue)") }
+
+    var refusal: VaultError {
+        switch self {
+        case .hasLeft:
+            VaultError(
+                .unavailable,
+                "The vault was moved away from this database; nothing may use it here any more.",
+                remedy:
+                    "Name its new place. When you are sure of that, remove what is here: DROP SCHEMA \(PostgresSchema.name) CASCADE"
+            )
+        case .isCopied:
+            VaultError(
+                .unavailable,
+                "The database has a copy of a vault whose move has not ended; it may not be used yet.",
+                remedy: "Move the vault again: that finishes the copy, or replaces it.")
+        }
     }
 }

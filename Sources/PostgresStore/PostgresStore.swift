@@ -57,19 +57,18 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     /// Opens an existing vault, and brings its tables up to date.
     ///
-    /// - Parameter usesMachineClock: time is this machine's, not the primary's: where all that uses the vault shares a clock.
+    /// - Parameters:
+    ///   - usesMachineClock: time is this machine's, not the primary's: where all that uses the vault shares a clock.
+    ///   - admitsCopy: it may be a copy whose move has not ended.
     package convenience init(
         at place: PostgresPlace, logger: Logger, migrations: [Migration] = Migration.all,
-        usesMachineClock: Bool = false
+        usesMachineClock: Bool = false, admitsCopy: Bool = false
     ) throws {
-        let (session, facts) = try PostgresConnecting.open(place, .writing)
-        let ledger = PostgresLedger(migrations)
+        let ledger = PostgresLedger(migrations, admitsCopy: admitsCopy)
         var isSingle = false
-        do {
-            try Self.transaction(session, isFirst: true) { transaction in
-                isSingle = try Self.bringUpToDate(place, ledger, transaction)
-            }
-        } catch { throw PostgresFailure.translate(error) }
+        let (session, facts) = try Self.transaction(at: place, isFirst: true) { transaction in
+            isSingle = try Self.bringUpToDate(place, ledger, transaction)
+        }
         self.init(place, session, facts, isSingle, ledger, logger, usesMachineClock)
     }
 
@@ -89,25 +88,26 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     /// Makes the tables in a database that has none of ours, and what `body` puts into them.
     ///
-    /// - Parameter isSingle: no standby is wanted: a commit counts when the one server has it.
+    /// - Parameters:
+    ///   - isSingle: no standby is wanted: a commit counts when the one server has it.
+    ///   - vault: the vault of which an unfinished copy may be there, which is replaced.
     /// - Throws: ``VaultError/Code/alreadyExists`` where tables are; nothing is changed.
     package static func create(
         at place: PostgresPlace, isSingle: Bool, logger: Logger, at now: VaultInstant,
-        usesMachineClock: Bool = false, _ body: (any StoreTransaction) throws -> Void
+        usesMachineClock: Bool = false, replacing vault: VaultID? = nil,
+        _ body: (any StoreTransaction) throws -> Void
     ) throws -> PostgresStore {
-        let (session, facts) = try PostgresConnecting.open(place, .writing)
-        guard isSingle || facts.hasStandbys else { throw unconfirmed }
         let ledger = PostgresLedger()
-        do {
-            try transaction(session, isFirst: true) { transaction in
-                try makeTables(place, ledger, transaction, isSingle: isSingle, at: now)
-                try body(transaction)
-                // Jobs that came from elsewhere brought their numbers.
-                _ = try transaction.database.finds(
-                    "SELECT setval(pg_get_serial_sequence('jobs', 'id'), id) FROM jobs ORDER BY id DESC LIMIT 1"
-                )
-            }
-        } catch { throw PostgresFailure.translate(error) }
+        let (session, facts) = try transaction(
+            at: place, isFirst: true,
+            accepts: { guard isSingle || $0.hasStandbys else { throw unconfirmed } }
+        ) { transaction in
+            try makeTables(place, ledger, transaction, isSingle: isSingle, at: now, replacing: vault)
+            try body(transaction)
+            // Jobs that came from elsewhere brought their numbers.
+            _ = try transaction.database.finds(
+                "SELECT setval(pg_get_serial_sequence('jobs', 'id'), id) FROM jobs ORDER BY id DESC LIMIT 1")
+        }
         return PostgresStore(place, session, facts, isSingle, ledger, logger, usesMachineClock)
     }
 
@@ -335,29 +335,24 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     // MARK: Serving
 
     package func beginServing() throws -> Bool {
-        let (session, _) = try PostgresConnecting.open(place, .writing)
-        var others: Int64 = 0
-        do {
-            try Self.transaction(session) { transaction in
-                others = try transaction.database.count(
-                    "SELECT count(*) FROM instances WHERE id <> ? AND seen_at > \(Self.serverTime) - 15000",
-                    [.blob(instance)])
-                try transaction.apply([
-                    // Of processes that were killed.
-                    RowWrite("DELETE FROM instances WHERE seen_at < \(Self.serverTime) - 86400000"),
-                    RowWrite(Self.seen, seenValues),
-                ])
-            }
-        } catch { throw translate(error) }
+        var isFirst = true
+        try Self.transaction(at: place) { transaction in
+            isFirst = try !transaction.database.finds(Self.served + " AND id <> ?", [.blob(instance)])
+            try transaction.apply([
+                // Of processes that were killed.
+                RowWrite("DELETE FROM instances WHERE seen_at < \(Self.serverTime) - 86400000"),
+                RowWrite(Self.seen, seenValues),
+            ])
+        }
         state.withLock { $0.isServing = true }
-        return others == 0
+        return isFirst
     }
 
     package func isServed() throws -> Bool {
-        try reader.read {
-            try $0.finds("SELECT 1 FROM instances WHERE seen_at > \(Self.serverTime) - 15000 LIMIT 1")
-        }
+        try reader.read { try $0.finds(Self.served) }
     }
+
+    static let served = "SELECT 1 FROM instances WHERE seen_at > \(serverTime) - 15000"
 
     private static let serverTime = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
     private static let seen = """

@@ -17,13 +17,16 @@ import VaultStore
 /// let receipt = try await move.run()
 /// ```
 ///
-/// No service may use the vault meanwhile. The copy is made in one transaction: after a failure there is nothing at the new
-/// place, and it can be begun again. Then the copy is opened and verified as a whole, and its log has to begin with the
-/// log that was copied, by the root. At the end the vault is closed to all others where it was, unless it was written
-/// meanwhile: a file gets another name, a database a mark.
+/// No service may use the vault meanwhile. The copy is made in one transaction. Then the copy is opened and verified as a
+/// whole, and its log has to begin with the log that was copied, by the root. At the end the vault is closed to all others
+/// where it was, unless it was written meanwhile: a file gets another name, a database a mark. Last, an entry of the copy's
+/// log says that it was moved, and the anchors go with it.
+///
+/// In PostgreSQL a copy cannot be opened before that entry is there. After a failure, run the move again: it finds the
+/// copy, and replaces it, or finishes it where the vault was left already.
 public struct VaultMove: Sendable {
     public var source: VaultPlace
-    /// Where no vault is yet.
+    /// Where no vault is yet, or the unfinished copy of an earlier try.
     public var target: VaultPlace
     /// What opens one of the vault's keyslots.
     public var key: KeySource
@@ -49,15 +52,89 @@ public struct VaultMove: Sendable {
                 .invalidInput, "A vault is moved to PostgreSQL, or from there.",
                 remedy: "Move the file itself while no service uses it, with the files beside it.")
         }
-        let copied = try await copy { progress($0 * 0.6) }
+        let earlier = try await earlierTry()
+        if let earlier, let left = try await BlockingThread.result({ try left(by: earlier) }) {
+            return try await finish(
+                openCopy(), from: left.path, earlier.rows, earlier.logSize, left.setAside, isRepeated: true)
+        }
+        let begun = configuration.clock.now()
+        let copied = try await copy(begun) { progress($0 * 0.6) }
         let setAside: String?
+        let copy: Vault
         do {
-            try await prove(copied.head) { progress(0.6 + $0 * 0.4) }
-            setAside = try await BlockingThread.result { try leave(copied.head) }
+            copy = try await openCopy()
+            do {
+                try await prove(copy, copied.head) { progress(0.6 + $0 * 0.4) }
+                setAside = try await BlockingThread.result { try leave(copied.head, begun) }
+            } catch {
+                await copy.close()
+                throw error
+            }
         } catch { throw failure(error) }
+        return try await finish(
+            copy, from: copied.path, copied.rows, copied.head.size, setAside, isRepeated: earlier != nil)
+    }
+
+    private func earlierTry() async throws -> MoveMark.Found? {
+        guard case .postgres(let service) = target else { return nil }
+        return try await BlockingThread.result {
+            try MoveMark.isCopied.find(at: PostgresPlace(service: service))
+        }
+    }
+
+    /// Where the vault was, and is now, if an earlier try had left it already.
+    private func left(by earlier: MoveMark.Found) throws -> (path: String, setAside: String?)? {
+        switch source {
+        case .file(let named):
+            let path = try VaultFile.resolve(named, isNew: true)
+            let setAside = Self.place(for: path, earlier.begunAt)
+            return access(path, F_OK) != 0 && access(setAside, F_OK) == 0 ? (path, setAside) : nil
+        case .postgres(let service):
+            let place = try PostgresPlace(service: service)
+            let left = try MoveMark.hasLeft.find(at: place)
+            return left?.vault == earlier.vault && left?.begunAt == earlier.begunAt ? (place.name, nil) : nil
+        }
+    }
+
+    private func openCopy() async throws -> Vault {
+        guard case .postgres(let service) = target else {
+            return try await Vault.open(at: target, unlockedBy: key, configuration: configuration)
+        }
+        let store = try await BlockingThread.result {
+            try PostgresStore(
+                at: PostgresPlace(service: service), logger: configuration.logger, admitsCopy: true)
+        }
+        return try await Vault.open(in: store, unlockedBy: key, configuration: configuration)
+    }
+
+    /// Says in the log of the copy that it is the vault from now on, takes the anchors along, and closes it.
+    private func finish(
+        _ copy: Vault, from old: String, _ rows: Int64, _ size: Int64, _ setAside: String?, isRepeated: Bool
+    ) async throws -> MoveReceipt {
+        let root: Digest
+        do {
+            root = try await copy.scan { database, _ in
+                try StoredLog(database).subtrees.root(over: 0..<UInt64(size))
+            }
+            try await copy.write(.finishing) { transaction in
+                if copy.store.isRemote { transaction.put(MoveMark.isCopied.removal) }
+                try transaction.moveAnchors(from: old, to: copy.path)
+                return Audited((), AuditEvent(.vaultMove, by: copy.operatorActor))
+            }
+        } catch {
+            await copy.close()
+            let cause = copy.store.translate(error)
+            throw VaultError(
+                cause.code,
+                "The vault has left \(source), and the copy at \(target) is whole; its log could not be told: \(cause.message)",
+                remedy: copy.store.isRemote
+                    ? "Move the vault again, which finishes that."
+                    : "Use the copy, and add the anchors again.")
+        }
+        await copy.close()
         return MoveReceipt(
-            source: source, target: target, rows: copied.rows, logSize: copied.head.size,
-            logRoot: Hex.encode(copied.head.root.bytes), setAside: setAside)
+            source: source, target: target, rows: rows, logSize: size, logRoot: Hex.encode(root.bytes),
+            setAside: setAside, isRepeated: isRepeated)
     }
 
     /// There is a copy, and it was not finished with.
@@ -67,34 +144,33 @@ public struct VaultMove: Sendable {
             return VaultError(
                 .outcomeUnknown,
                 "The copy at \(target) is whole. Whether \(source) was marked as moved away is not known.",
-                remedy:
-                    "Open the vault at \(source): if it says that it was moved away, use the copy; if it opens, remove the copy, then begin again."
+                remedy: isRepeatable
+                    ? "Move the vault again: that finishes it, or begins again."
+                    : "Open the vault at \(source): if it says that it was moved away, use the copy; if it opens, remove the copy, then begin again."
             )
         }
         return VaultError(
             cause?.code ?? .internalError,
             "The copy at \(target) is not to be used: \(cause?.message ?? "it could not be checked"). The vault at \(source) is as it was.",
-            remedy: "\(removal), then begin again.")
+            remedy: isRepeatable
+                ? "Move the vault again, which replaces the copy." : "Remove the copy, then begin again.")
     }
 
-    private var removal: String {
-        guard case .postgres = target else { return "Remove the copy" }
-        return "Remove the copy (DROP SCHEMA tokenvault CASCADE in its database)"
-    }
+    private var isRepeatable: Bool { if case .postgres = target { true } else { false } }
 
-    private func copy(_ progress: @escaping @Sendable (Double) -> Void) async throws
-        -> (rows: Int64, head: LogHead)
-    {
+    private func copy(
+        _ begun: VaultInstant, _ progress: @escaping @Sendable (Double) -> Void
+    ) async throws -> (rows: Int64, head: LogHead, path: String) {
         // Shows that the key is right before anything is copied.
         let vault = try await Vault.open(at: source, unlockedBy: key, configuration: configuration)
-        let result: (rows: Int64, head: LogHead)
+        let result: (rows: Int64, head: LogHead, path: String)
         do {
             result = try await BlockingThread.result {
                 try refuseServed(vault)
                 return try vault.store.withOwnReader { database in
                     let head = try LogHead.read(database)
                     var rows: Int64 = 0
-                    try make { transaction in
+                    try make(vault.id, begun) { transaction in
                         do {
                             rows = try RowCopy(configuration.ledger).run(
                                 from: database, to: transaction, progress: progress)
@@ -107,8 +183,12 @@ public struct VaultMove: Sendable {
                         try refuseServed(vault)
                         let now = try vault.store.withOwnReader { try LogHead.read($0) }
                         guard now.size == head.size, now.root == head.root else { throw written }
+                        guard isRepeatable else { return }
+                        try transaction.apply([
+                            MoveMark.isCopied.write(rows: rows, logSize: head.size, at: begun)
+                        ])
                     }
-                    return (rows, head)
+                    return (rows, head, vault.path)
                 }
             }
         } catch {
@@ -120,15 +200,15 @@ public struct VaultMove: Sendable {
     }
 
     /// Makes the tables at the new place, and what `body` puts into them.
-    private func make(_ body: (any StoreTransaction) throws -> Void) throws {
-        let now = configuration.clock.now()
+    private func make(
+        _ vault: VaultID, _ now: VaultInstant, _ body: (any StoreTransaction) throws -> Void
+    ) throws {
         switch target {
         case .file(let path): try SQLiteStore.create(at: path, at: now, body)
         case .postgres(let service):
             let store = try PostgresStore.create(
                 at: PostgresPlace(service: service), isSingle: isSingle, logger: configuration.logger,
-                at: now,
-                body)
+                at: now, replacing: vault, body)
             try store.close()
         }
     }
@@ -158,23 +238,17 @@ public struct VaultMove: Sendable {
             remedy: "Stop every service and command that uses it, then begin again.")
     }
 
-    /// Opens the copy, and verifies every row of it; the log has only grown by that.
-    private func prove(_ head: LogHead, _ progress: @escaping @Sendable (Double) -> Void) async throws {
-        let vault = try await Vault.open(at: target, unlockedBy: key, configuration: configuration)
-        let report: AuditReport
-        do {
-            let isSame = try await vault.scan { database, _ in
-                try LogHead.read(database).extends(head, in: database)
-            }
-            guard isSame else {
-                throw VaultError(.integrity, "Its log does not begin with the log that was copied")
-            }
-            report = try await vault.log.verify(comparesAnchors: false, progress: progress)
-        } catch {
-            await vault.close()
-            throw error
+    /// Verifies every row of the copy; its log has only grown by opening it.
+    private func prove(
+        _ vault: Vault, _ head: LogHead, _ progress: @escaping @Sendable (Double) -> Void
+    ) async throws {
+        let isSame = try await vault.scan { database, _ in
+            try LogHead.read(database).extends(head, in: database)
         }
-        await vault.close()
+        guard isSame else {
+            throw VaultError(.integrity, "Its log does not begin with the log that was copied")
+        }
+        let report = try await vault.log.verify(comparesAnchors: false, progress: progress)
         guard report.isIntact else {
             let what = report.findings.first.map { "\($0.place) \($0.problem)" } ?? "the log"
             throw VaultError(.integrity, "It differs from what its log says (\(what))")
@@ -185,8 +259,7 @@ public struct VaultMove: Sendable {
     /// was written since the copy was made is not in it, so that is looked for once more, while nothing can be written.
     ///
     /// - Returns: where the file is now; nil for a database.
-    private func leave(_ head: LogHead) throws -> String? {
-        let now = configuration.clock.now()
+    private func leave(_ head: LogHead, _ now: VaultInstant) throws -> String? {
         func look(_ database: Database) throws {
             let found = try LogHead.read(database)
             guard found.size == head.size, found.root == head.root else {
@@ -196,7 +269,7 @@ public struct VaultMove: Sendable {
         switch source {
         case .file(let named):
             let path = try VaultFile.resolve(named)
-            let place = "\(path).moved-\(now.millisecondsSince1970 / 1000)"
+            let place = Self.place(for: path, now)
             try SQLiteStore.moveAway(from: path, to: place, look)
             return place
         case .postgres(let service):
@@ -204,6 +277,15 @@ public struct VaultMove: Sendable {
             return nil
         }
     }
+
+    /// The name that a file gets.
+    private static func place(for path: String, _ begun: VaultInstant) -> String {
+        "\(path).moved-\(begun.millisecondsSince1970 / 1000)"
+    }
+}
+
+extension AuditOperation {
+    fileprivate static let vaultMove = AuditOperation(rawValue: "vault.move")
 }
 
 /// A vault that was moved.
@@ -217,4 +299,6 @@ public struct MoveReceipt: Sendable {
     public let logRoot: String
     /// Where the old file is now; nil for a database, which is marked: it can no longer be opened.
     public let setAside: String?
+    /// Whether an earlier try had left an unfinished copy, which was finished or replaced.
+    public let isRepeated: Bool
 }

@@ -97,6 +97,44 @@ import TokenVaultTesting
         #expect(place.exists("F"))
     }
 
+    @Test func `a move that is killed at any moment is run again, until all of the log is there`()
+        async throws
+    {
+        let cluster = try PostgresCluster.shared.get()
+        let service = try cluster.makeDatabase()
+        let place = try Workplace(services: PostgresCluster.servicesFile)
+        _ = try await done(place, ["init", "--create-key-file"])
+        for name in ["alice", "bob", "carol"] { _ = try await done(place, ["user", "add", name]) }
+        // Each time a little later, until one ends by itself.
+        try place.write(
+            """
+            import subprocess, sys
+            status, kills = None, 0
+            while status is None:
+                process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+                try: status = process.wait(kills * 0.1)
+                except subprocess.TimeoutExpired:
+                    process.kill(); process.wait(); kills += 1
+            print(kills)
+            sys.exit(status)
+            """, to: "kill.py")
+        let ending = try await place.shell(
+            "python3 kill.py tokenvault move --to postgres:\(service) --single")
+        // One that was killed behind its last step has nothing to do any more.
+        #expect(ending.status == 0 || ending.status == 3 && !place.exists("V"), "\(ending.complaints)")
+        #expect(try #require(Int(ending.output.dropLast())) > 3)
+        let left = try await place.shell(
+            "sqlite3 V.moved-* 'SELECT lower(hex(hash)) FROM audit_leaves ORDER BY id'")
+        let hashes = left.output.split(separator: "\n")
+        #expect(hashes.count > 4)
+        let copied = try cluster.run(
+            "SELECT encode(hash, 'hex') FROM audit_leaves ORDER BY id LIMIT \(hashes.count)", in: service)
+        #expect(copied.split(separator: "\n") == hashes)
+        let vault = ["--vault", "postgres:\(service)"]
+        #expect(try await done(place, ["user", "list"] + vault).outputLines.count == 4)
+        _ = try await done(place, ["audit", "verify"] + vault)
+    }
+
     @Test func `a role that owns nothing serves it, with rights on rows alone`() async throws {
         let cluster = try PostgresCluster.shared.get()
         let place = try await Workplace.withVault(in: cluster)

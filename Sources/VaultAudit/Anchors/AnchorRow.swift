@@ -1,4 +1,5 @@
 import Foundation
+package import TokenVault
 import VaultCore
 import VaultStore
 
@@ -9,7 +10,7 @@ struct AnchorRow: Sendable {
     /// The path of the file or program, or the URL of the witness.
     let target: String
     /// Where the vault was when the anchor was added: a copy elsewhere publishes nothing.
-    let vaultPath: String
+    var vaultPath: String
     /// Verifier key of a witness.
     var witnessKey: String?
     var keptAt: String?
@@ -61,5 +62,15 @@ extension AnchorRow: TypedRow {
         VaultError(
             .integrity, "Anchor \(id) is of a kind that this version does not know.",
             remedy: "If a newer TokenVault added it, use that version.")
+    }
+}
+
+extension WriteTransaction {
+    /// Of a vault that was moved: what told its anchors goes on from there.
+    package func moveAnchors(from old: String, to new: String) throws {
+        for var row in try query(AnchorRow.self) where row.vaultPath == old {
+            row.vaultPath = new
+            try update(row)
+        }
     }
 }

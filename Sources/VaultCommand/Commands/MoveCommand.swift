@@ -10,12 +10,11 @@ struct MoveCommand: AsyncParsableCommand {
         discussion: """
             Stop every service that uses the vault first, on every machine. All rows are copied in one \
             transaction; then the copy is opened, verified whole, and compared with the vault by the root of its \
-            log. If anything fails the vault is as it was. A copy that was made by then has to be removed before \
-            you run the command again; the error says how.
+            log. If anything fails the vault is as it was. Run the command again then: an unfinished copy in \
+            PostgreSQL is finished or replaced; the copy in a file has to be removed first.
 
             Afterwards a file has another name, and a database is marked and refuses to be opened, so that \
-            nothing serves it by mistake. Remove it when you are sure of the copy. Add the anchors again at the \
-            new place.
+            nothing serves it by mistake. Remove it when you are sure of the copy. Anchors go with the vault.
 
             Examples:
               tokenvault move --vault ./vault --to postgres:tokenvault
@@ -30,7 +29,7 @@ struct MoveCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let (source, target) = (try location.existingPlace(), try VaultPlace(parsing: to))
+        let (source, target) = (try location.place(), try VaultPlace(parsing: to))
         let progress = ShareProgress("move", isJSON: output.isJSON)
         defer { progress.end() }
         let move = VaultMove(
@@ -45,6 +44,9 @@ struct MoveCommand: AsyncParsableCommand {
                 .both("root", receipt.logRoot),
                 .both("set_aside", receipt.setAside),
             ]))
+        if receipt.isRepeated {
+            output.note("An unfinished copy of an earlier try was there: it was finished or replaced.")
+        }
         output.note("Name the new place wherever the vault was named: --vault, TOKENVAULT_PATH.")
     }
 }

@@ -179,7 +179,8 @@ extension AuditEntry {
         "database_is_behind", "access_token_ahead",
     ]
     private static let keyVerbs = [
-        "vault.create", "vault.restore", "key.", "key-", "keyslot", "slot.", "recovery", "root.",
+        "vault.create", "vault.restore", "vault.move", "key.", "key-", "keyslot", "slot.", "recovery",
+        "root.",
         "signing-key.", "backup", "restore", "anchor", "client.rotate-secret", "connection.reveal",
         "user.erase",
         "rotation",

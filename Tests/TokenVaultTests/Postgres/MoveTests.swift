@@ -17,6 +17,7 @@ import VaultCustody
         let service: String
         /// It was written while it moved.
         let isWritten = Atomic(false)
+        private let other = Mutex<Vault?>(nil)
         private let cluster: PostgresCluster
 
         init() async throws {
@@ -43,6 +44,39 @@ import VaultCustody
         }
 
         func sql(_ text: String) throws -> String { try cluster.run(text, in: service) }
+
+        /// As another process does it while the vault moves, once.
+        func meanwhile(_ share: Double, _ body: @escaping @Sendable () async -> Void) {
+            guard share > 0.6, !isWritten.exchange(true, ordering: .relaxed) else { return }
+            let isOver = DispatchSemaphore(value: 0)
+            Task {
+                await body()
+                isOver.signal()
+            }
+            isOver.wait()
+        }
+
+        /// A move that made its copy and cannot end, because another process has the vault open.
+        func leaveCopy() async throws {
+            let (path, key) = (test.path, key)
+            await test.vault.close()
+            await #expect(throws: VaultError(.busy, "")) {
+                try await move(.file(path), place).run { [self] share in
+                    meanwhile(share) {
+                        let opened = try? await Vault.open(at: path, unlockedBy: key)
+                        self.other.withLock { $0 = opened }
+                    }
+                }
+            }
+            let opened = try #require(other.withLock { $0 })
+            await opened.close()
+        }
+
+        /// Of the log in a file, as it is there.
+        func head(of path: String) throws -> [String] {
+            try sqlite(path, "SELECT size, lower(hex(root)) FROM audit_head").split(separator: "|").map(
+                String.init)
+        }
     }
 
     @Test(.ofFiles) func `there and back`() async throws {
@@ -89,20 +123,95 @@ import VaultCustody
         let key = scene.key
         await #expect(throws: VaultError(.busy, "")) {
             try await scene.move(.file(path), scene.place).run { share in
-                guard share > 0.6, !scene.isWritten.exchange(true, ordering: .relaxed) else { return }
-                let isOver = DispatchSemaphore(value: 0)
-                Task {
+                scene.meanwhile(share) {
                     let late = try? await Vault.open(at: path, unlockedBy: key)
                     _ = try? await late?.users.add("late")
                     await late?.close()
-                    isOver.signal()
                 }
-                isOver.wait()
             }
         }
         let isWritten = scene.isWritten.load(ordering: .relaxed)
         #expect(isWritten)
         #expect(FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test(.ofFiles) func `begun again after a failure, it replaces the copy that cannot be used`()
+        async throws
+    {
+        let scene = try await Scene()
+        try await scene.leaveCopy()
+        await #expect(throws: VaultError(.unavailable, "")) {
+            try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        }
+        let other = try await TestVault()
+        await other.vault.close()
+        await #expect(throws: VaultError(.alreadyExists, "")) {
+            try await VaultMove(
+                from: .file(other.path), to: scene.place, unlockedBy: .keyFile(path: other.keyFile),
+                isSingle: true
+            ).run()
+        }
+        let late = try await scene.test.reopen()
+        _ = try await late.users.add("late")
+        await late.close()
+        let receipt = try await scene.move(.file(scene.test.path), scene.place).run()
+        #expect(receipt.isRepeated)
+        let aside = try #require(receipt.setAside)
+        #expect(try scene.head(of: aside) == ["\(receipt.logSize)", receipt.logRoot])
+        let vault = try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        #expect(try await vault.users.list().map(\.name).sorted() == ["alice", "late"])
+        #expect(try await vault.log.verify(comparesAnchors: false).isIntact)
+        await vault.close()
+    }
+
+    @Test(.ofFiles) func `begun again after the vault was left, it ends what was begun`() async throws {
+        let scene = try await Scene()
+        await scene.test.vault.close()
+        let failure = await #expect(throws: VaultError.self) {
+            try await scene.move(.file(scene.test.path), scene.place).run { share in
+                guard share > 0.6 else { return }
+                _ = try? scene.sql(
+                    """
+                    CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+                    AS 'BEGIN RAISE EXCEPTION ''no''; END';
+                    CREATE OR REPLACE TRIGGER refusal BEFORE DELETE ON schema_migrations EXECUTE FUNCTION refuse()
+                    """)
+            }
+        }
+        #expect(failure?.message.contains("has left") == true, "\(String(describing: failure))")
+        #expect(!FileManager.default.fileExists(atPath: scene.test.path))
+        await #expect(throws: VaultError(.unavailable, "")) {
+            try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        }
+        _ = try scene.sql("DROP FUNCTION refuse CASCADE")
+        let receipt = try await scene.move(.file(scene.test.path), scene.place).run()
+        #expect(receipt.isRepeated)
+        let aside = try #require(receipt.setAside)
+        #expect(try scene.head(of: aside) == ["\(receipt.logSize)", receipt.logRoot])
+        let vault = try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        #expect(try await vault.validate(scene.tokens.pair.accessToken) != nil)
+        #expect(try await vault.log.verify(comparesAnchors: false).isIntact)
+        await vault.close()
+    }
+
+    @Test(.ofFiles) func `its log says so, and its anchors go on from there`() async throws {
+        let scene = try await Scene()
+        let anchor = scene.test.directory + "/anchor"
+        _ = try await scene.test.vault.anchors.add(.file, target: anchor)
+        await scene.test.vault.close()
+        var move = scene.move(.file(scene.test.path), scene.place)
+        move.configuration = .anchored(clock: scene.test.clock)
+        let receipt = try await move.run()
+        let moves =
+            "SELECT count(*) FROM audit_leaves WHERE convert_from(bytes, 'UTF8') LIKE '%\"vault.move\"%'"
+        #expect(try scene.sql(moves) == "1")
+        let vault = try await Vault.open(
+            at: scene.place, unlockedBy: scene.key, configuration: move.configuration)
+        _ = try await vault.users.add("later")
+        #expect(try await vault.log.verify().isIntact)
+        await vault.close()
+        let note = try String(contentsOfFile: anchor, encoding: .utf8).split(separator: "\n")
+        #expect(try #require(Int64(note[1])) > receipt.logSize)
     }
 
     @Test(.ofFiles) func `not where a vault is, and not with another key`() async throws {
