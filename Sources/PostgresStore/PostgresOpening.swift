@@ -73,6 +73,23 @@ extension PostgresStore {
         try ledger.create(transaction, isSingle: isSingle, at: now)
     }
 
+    package static func hasVault(at place: PostgresPlace) throws -> Bool {
+        try examiner(of: place).read { try $0.engine.hasTable("vault") }
+    }
+
+    /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
+    ///
+    /// - Returns: false, and nothing was removed, where another vault is there, or a process serves it.
+    package static func discard(at place: PostgresPlace, _ vault: VaultID) throws -> Bool {
+        var isOurs = false
+        try transaction(at: place) { transaction in
+            isOurs = try transaction.database.finds(
+                "SELECT 1 FROM vault WHERE vault_id = ? AND NOT EXISTS (\(served))", [.blob(vault.bytes)])
+            if isOurs { try transaction.run([PostgresSchema.removal]) }
+        }
+        return isOurs
+    }
+
     private static func shared(_ place: PostgresPlace) -> VaultError {
         VaultError(
             .permissionDenied,

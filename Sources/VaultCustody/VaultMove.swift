@@ -288,6 +288,28 @@ extension AuditOperation {
     fileprivate static let vaultMove = AuditOperation(rawValue: "vault.move")
 }
 
+extension Vault {
+    /// Whether a vault is at a place, or what is there cannot be told.
+    package static func mayBe(at place: VaultPlace) -> Bool {
+        switch place {
+        case .file(let path): access(path, F_OK) == 0
+        case .postgres(let service):
+            (try? PostgresStore.hasVault(at: PostgresPlace(service: service))) ?? true
+        }
+    }
+
+    /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
+    ///
+    /// - Returns: false, and nothing was removed, where another process serves it already, or another vault is there.
+    package static func discard(_ vault: VaultID, at place: VaultPlace) throws -> Bool {
+        switch place {
+        case .file(let path): try SQLiteStore.discard(at: path)
+        case .postgres(let service):
+            try PostgresStore.discard(at: PostgresPlace(service: service), vault)
+        }
+    }
+}
+
 /// A vault that was moved.
 public struct MoveReceipt: Sendable {
     public let source: VaultPlace

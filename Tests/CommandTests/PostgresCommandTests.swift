@@ -135,6 +135,25 @@ import TokenVaultTesting
         _ = try await done(place, ["audit", "verify"] + vault)
     }
 
+    @Test
+    func `a vault whose recovery key cannot be written is not made, and the next try finds the place free`()
+        async throws
+    {
+        let service = try PostgresCluster.shared.get().makeDatabase()
+        let place = try Workplace(vault: "postgres:\(service)", services: PostgresCluster.servicesFile)
+        try place.write("a passphrase for the safe", to: "P")
+        let initialize = [
+            "init", "--single", "--create-key-file", "--recovery-passphrase-file", "P", "--recovery-file",
+        ]
+        let failed = try await place.run(initialize + ["K"])
+        #expect(failed.status != 0 && !place.exists("K"), "\(failed.complaints)")
+        _ = try await done(place, initialize + ["R"])
+        #expect(try await done(place, ["key", "slot", "list"]).output.contains("recovery"))
+        // What opens another's is not made, nor is a key file left in the way.
+        let again = try await place.run(initialize + ["R2", "--key-file", "K2"])
+        #expect(again.status != 0 && !place.exists("K2") && !place.exists("R2"))
+    }
+
     @Test func `a role that owns nothing serves it, with rights on rows alone`() async throws {
         let cluster = try PostgresCluster.shared.get()
         let place = try await Workplace.withVault(in: cluster)

@@ -5,6 +5,7 @@ import TokenVault
 import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `Opening: every wrong file gets its own error, and loses nothing` {
     private func open(_ test: TestVault, _ source: KeySource? = nil) async throws {
@@ -131,10 +132,10 @@ import VaultCrypto
     @Test(.ofFiles) func `a vault that somebody serves is not discarded`() async throws {
         let test = try await TestVault()
         try await test.vault.beginServing()
-        #expect(try !Vault.discard(at: .file(test.path)))
+        #expect(try !Vault.discard(test.vault.id, at: .file(test.path)))
         #expect(FileManager.default.fileExists(atPath: test.path))
         await test.vault.close()
-        #expect(try Vault.discard(at: .file(test.path)))
+        #expect(try Vault.discard(test.vault.id, at: .file(test.path)))
         #expect(!FileManager.default.fileExists(atPath: test.path))
     }
 

@@ -214,13 +214,6 @@ extension Vault {
         try await create(at: .file(path), unlockedBy: source, configuration: configuration)
     }
 
-    /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
-    ///
-    /// - Returns: false, and nothing was removed, where another process serves it already, or it is in PostgreSQL.
-    package static func discard(at place: VaultPlace) throws -> Bool {
-        if case .file(let path) = place { try SQLiteStore.discard(at: path) } else { false }
-    }
-
     /// Creates a key file: 32 random bytes that only the owner of the file may read.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``: a key file is never overwritten.

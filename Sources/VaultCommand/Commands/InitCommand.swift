@@ -49,7 +49,11 @@ struct InitCommand: AsyncParsableCommand {
                 at: place, unlockedBy: location.key.slotSource(isNew: true), isSingle: single,
                 configuration: .command)
         } catch {
-            if !isThere(place) { removeCreatedKeyFile() }
+            // It opens no vault that others made, and none that was not made.
+            let code = (error as? VaultError)?.code
+            if code == .alreadyExists || code != .outcomeUnknown && !Vault.mayBe(at: place) {
+                removeCreatedKeyFile()
+            }
             throw error
         }
         let slots: [VaultKeyslot]
@@ -63,7 +67,9 @@ struct InitCommand: AsyncParsableCommand {
             await vault.close()
             // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only
             // where the slot may have been written after all, or a service has opened the vault, what there is has to stay.
-            if (error as? VaultError)?.code != .outcomeUnknown, (try? Vault.discard(at: place)) == true {
+            if (error as? VaultError)?.code != .outcomeUnknown,
+                (try? Vault.discard(vault.id, at: place)) == true
+            {
                 removeCreatedKeyFile()
             }
             throw error
