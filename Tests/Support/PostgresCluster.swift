@@ -162,7 +162,12 @@ package final class PostgresCluster: @unchecked Sendable {
             """
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid();
-            DROP SCHEMA IF EXISTS tokenvault CASCADE
+            DO $$ DECLARE n text; BEGIN
+              FOR n IN SELECT nspname FROM pg_namespace
+              WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('public', 'information_schema') LOOP
+                EXECUTE format('DROP SCHEMA %I CASCADE', n);
+              END LOOP;
+            END $$
             """, in: service)
         if isEmpty != nil { databases.withLock { $0.free.append(service) } }
     }

@@ -23,7 +23,7 @@ import VaultCore
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             "state = 2", "state = 1, scope = 'basic readmeasurements'", "owner_id = 5", "client_id = 4",
             "idle_expires_at = idle_expires_at + 1", "absolute_expires_at = absolute_expires_at + 1000",
@@ -36,7 +36,7 @@ import VaultCore
         ])
     func `a grant`(_ change: String) async throws {
         let scene = try await scene()
-        _ = try sqlite(scene.test.path, "UPDATE grants SET \(change) WHERE id = 1")
+        try scene.test.sql("UPDATE grants SET \(change) WHERE id = 1")
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.test.vault.validate(scene.tokens.pair.accessToken)
         }
@@ -49,7 +49,7 @@ import VaultCore
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             ("owners", "state = 1", 4), ("owners", "revocations = 7", 3), ("owners", "kind = 2", 2),
             ("clients", "registration = replace(registration, 'basic', 'admin')", 2),
@@ -61,7 +61,7 @@ import VaultCore
             try await scene.test.vault.clients.disable("other app")
         }
         await scene.test.vault.close()
-        _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change) WHERE id = \(id)")
+        try scene.test.sql("UPDATE \(table) SET \(change) WHERE id = \(id)")
         let vault = try await scene.test.reopen()
         await #expect(throws: VaultError(.integrity, "")) {
             (try await vault.clients.list(), try await vault.users.list())
@@ -75,8 +75,7 @@ import VaultCore
     @Test(.ofFiles) func `a null that became a real number`() async throws {
         let scene = try await scene()
         await scene.test.vault.close()
-        let kind = try sqlite(
-            scene.test.path,
+        let kind = try scene.test.sql(
             """
             PRAGMA writable_schema = ON;
             UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'grants';
@@ -98,7 +97,7 @@ import VaultCore
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             "UPDATE keyslots SET created_at = 0", "UPDATE system_keys SET state = 2 WHERE purpose = 3",
             "UPDATE role_keys SET created_at = 0",
@@ -106,18 +105,18 @@ import VaultCore
     func `a keyslot or a system key: the vault does not open`(_ sql: String) async throws {
         let scene = try await scene()
         await scene.test.vault.close()
-        _ = try sqlite(scene.test.path, sql)
+        try scene.test.sql(sql)
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             "outage = -9223372036854775808", "registry_revision = 1", "next_grant_id = 9223372036854775807",
         ])
     func `the vault's own row`(_ change: String) async throws {
         let scene = try await scene()
-        _ = try sqlite(scene.test.path, "UPDATE vault SET \(change)")
+        try scene.test.sql("UPDATE vault SET \(change)")
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.test.vault.validate(scene.tokens.pair.accessToken)
         }
@@ -131,7 +130,7 @@ import VaultCore
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             ("consents", "scope = 'basic readmeasurements'"), ("consents", "client_id = 4"),
             ("consents", "granted_at = 0"), ("passwords", "version = 0"), ("passwords", "verifier = NULL"),
@@ -152,8 +151,8 @@ import VaultCore
             retiringCurrent: .zero)
         let cookie = try await vault.startSession(
             user: user, signedInAt: scene.test.clock.now(), lifetime: .seconds(60))
-        let id = try sqlite(scene.test.path, "SELECT id FROM \(table)")
-        _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change)")
+        let id = try scene.test.sql("SELECT id FROM \(table)")
+        try scene.test.sql("UPDATE \(table) SET \(change)")
         if table == "passwords" {
             await #expect(throws: VaultError(.integrity, "")) { try await vault.session(cookie) }
         }
@@ -169,20 +168,21 @@ import VaultCore
         #expect(places == Set(["\(table) \(id)"]).union(table == "signing_keys" ? ["vault"] : []))
     }
 
-    @Test(.ofFiles) func `a whole table of them that was dropped is missed`() async throws {
+    @Test(.withSQL) func `a whole table of them that was dropped is missed`() async throws {
         let scene = try await scene()
         let vault = scene.test.vault
         try await vault.consents.remember(
             ofUser: scene.party.user.id, toClient: scene.party.client.id, scope: scene.tokens.scope)
         let key = vault.log.verifierKey
         await vault.close()
-        _ = try sqlite(scene.test.path, "DROP TABLE consents")
+        try scene.test.sql("DROP TABLE consents")
         await #expect(throws: VaultError(.schemaChanged, "")) { try await scene.test.reopen() }
+        guard scene.test.database == nil else { return }
         let report = try await VaultLog.verify(at: scene.test.path, verifierKey: key)
         #expect(report.findings.map(\.place) == ["consents 2"])
     }
 
-    @Test(.ofFiles, arguments: ["consents", "passwords", "signing_keys"])
+    @Test(.withSQL, arguments: ["consents", "passwords", "signing_keys"])
     func `one of those deleted, and one brought back`(_ table: String) async throws {
         let scene = try await scene()
         let vault = scene.test.vault
@@ -191,56 +191,47 @@ import VaultCore
         try await vault.users.setPassword(Secret(copying: "first password"), of: "alice")
         try await vault.addSigningKey(
             kid: "a", algorithm: .es256, privateKey: Secret([1]), publicJWK: "{}", retiringCurrent: .zero)
-        let copy = scene.test.directory + "/old"
-        _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
-        let id = try sqlite(scene.test.path, "SELECT id FROM \(table)")
+        try scene.test.keep()
+        let id = try scene.test.sql("SELECT id FROM \(table)")
         try await vault.consents.withdraw(ofUser: user, fromClient: client)
         try await vault.users.setPassword(Secret(copying: "second password"), of: "alice")
         try await vault.addSigningKey(
             kid: "b", algorithm: .es256, privateKey: Secret([2]), publicJWK: "{}",
             retiringCurrent: .seconds(60))
-        _ = try sqlite(
-            scene.test.path,
-            "ATTACH '\(copy)' AS old; REPLACE INTO \(table) SELECT * FROM old.\(table)")
+        try scene.test.putBack(table)
         let restored = try await vault.log.verify()
         // What the vault's own record counts is missed there as well.
         let record = table == "signing_keys" ? ["vault"] : []
         #expect(restored.findings.map(\.place) == ["\(table) \(id)"] + record)
-        _ = try sqlite(scene.test.path, "DELETE FROM \(table) WHERE id = \(id)")
+        try scene.test.sql("DELETE FROM \(table) WHERE id = \(id)")
         let report = try await vault.log.verify()
         // A consent that was withdrawn is rightly gone.
         #expect(report.findings.map(\.place) == (table == "consents" ? [] : ["\(table) \(id)"] + record))
     }
 
-    @Test(.ofFiles) func `a row of another grant`() async throws {
+    @Test(.withSQL) func `a row of another grant`() async throws {
         let scene = try await scene()
         let second = try await scene.party.begin()
         let columns = "pair, generation, credential_tag, family_tag, access_tag, row_tag, leaf"
-        _ = try sqlite(
-            scene.test.path,
+        try scene.test.sql(
             "UPDATE grants SET (\(columns)) = (SELECT \(columns) FROM grants WHERE id = 1) WHERE id = 2")
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.test.vault.validate(second.pair.accessToken)
         }
     }
 
-    @Test(.ofFiles) func `yesterday's row: its tag is right, and the log says otherwise`() async throws {
+    @Test(.withSQL) func `yesterday's row: its tag is right, and the log says otherwise`() async throws {
         let scene = try await scene()
-        _ = try sqlite(scene.test.path, "CREATE TEMP TABLE x AS SELECT 1")
-        let copy = scene.test.directory + "/old"
-        _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
+        try scene.test.keep()
         try await scene.test.vault.grants.revoke(scene.tokens.grant)
-        _ = try sqlite(
-            scene.test.path,
-            "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant)"
-        )
+        try scene.test.putBack("grants", where: "id = \(scene.tokens.grant)")
         let report = try await scene.test.vault.log.verify()
         #expect(report.findings.map(\.place) == ["grants \(scene.tokens.grant)"])
     }
 
-    @Test(.ofFiles) func `a deleted grant is missed, an added one is told from the log`() async throws {
+    @Test(.withSQL) func `a deleted grant is missed, an added one is told from the log`() async throws {
         let scene = try await scene()
-        _ = try sqlite(scene.test.path, "UPDATE grants SET id = 77 WHERE id = 1")
+        try scene.test.sql("UPDATE grants SET id = 77 WHERE id = 1")
         let report = try await scene.test.vault.log.verify()
         #expect(
             report.findings.contains { $0.place == "grants 77" && $0.problem.contains("does not say so") })
@@ -259,10 +250,10 @@ import VaultCore
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             (
-                "UPDATE audit_leaves SET bytes = replace(CAST(bytes AS TEXT), 'token', 'taken') WHERE id = 9",
+                "UPDATE audit_leaves SET bytes = CAST(replace(CAST(bytes AS TEXT), 'token', 'taken') AS BLOB) WHERE id = 9",
                 "entry 9"
             ),
             ("UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 9", "entry 9"),
@@ -285,20 +276,14 @@ import VaultCore
         let test = try await log()
         let intact = try await test.vault.log.verify()
         #expect(intact.isIntact, "\(intact.findings)")
-        // Text back into a blob, as STRICT wants it.
-        _ = try sqlite(
-            test.path,
-            sql.replacingOccurrences(
-                of: "= replace(CAST(bytes AS TEXT), 'token', 'taken')",
-                with: "= CAST(replace(CAST(bytes AS TEXT), 'token', 'taken') AS BLOB)"))
+        try test.sql(sql)
         let report = try await test.vault.log.verify()
         #expect(report.findings.contains { $0.place.hasPrefix(place) }, "\(report.findings)")
     }
 
-    @Test(.ofFiles) func `two entries swapped`() async throws {
+    @Test(.withSQL) func `two entries swapped`() async throws {
         let test = try await log()
-        _ = try sqlite(
-            test.path,
+        try test.sql(
             "UPDATE audit_leaves SET id = -1 WHERE id = 20; UPDATE audit_leaves SET id = 20 WHERE id = 21; UPDATE audit_leaves SET id = 21 WHERE id = -1"
         )
         let report = try await test.vault.log.verify()
@@ -307,9 +292,9 @@ import VaultCore
                 && report.findings.contains { $0.place == "head" })
     }
 
-    @Test(.ofFiles) func `a head that was edited stops the writer before it signs over it`() async throws {
+    @Test(.withSQL) func `a head that was edited stops the writer before it signs over it`() async throws {
         let test = try await log()
-        _ = try sqlite(test.path, "UPDATE audit_head SET size = size - 1")
+        try test.sql("UPDATE audit_head SET size = size - 1")
         await #expect(throws: VaultError(.integrity, "")) { try await test.vault.users.add("carol") }
     }
 

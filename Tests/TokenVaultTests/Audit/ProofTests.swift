@@ -70,15 +70,14 @@ import VaultCore
         }
     }
 
-    @Test(.ofFiles) func `a damaged log gives no proof`() async throws {
+    @Test(.withSQL) func `a damaged log gives no proof`() async throws {
         let log = try await Log(entries: 300)
-        _ = try sqlite(
-            log.test.path,
+        try log.test.sql(
             "UPDATE audit_leaves SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"ok\"', '\"no\"') AS BLOB) WHERE id = 280"
         )
         await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 280) }
         await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 281) }
-        _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32)")
+        try log.test.sql("UPDATE audit_tiles SET hash = zeroblob(32)")
         await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 280, size: 299) }
     }
 

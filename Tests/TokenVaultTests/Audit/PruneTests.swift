@@ -116,30 +116,30 @@ import VaultCustody
         #expect(done.isIntact && done.notes.isEmpty)
     }
 
-    @Test(.ofFiles) func `one entry more than announced is missed, and so is a tile above it`() async throws {
+    @Test(.withSQL) func `one entry more than announced is missed, and so is a tile above it`() async throws {
         let log = try await Log(entries: 900)
         _ = try await prune(log, keeping: 300)
-        _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id = 512")
+        try log.test.sql("DELETE FROM audit_leaves WHERE id = 512")
         let report = try await log.vault.log.verify()
         #expect(report.findings.contains { $0.place == "entry 512" && $0.problem == "is missing" })
         #expect(report.firstBadEntry == 512)
     }
 
-    @Test(.ofFiles) func `a tile hash of what was pruned is vouched for by the root`() async throws {
+    @Test(.withSQL) func `a tile hash of what was pruned is vouched for by the root`() async throws {
         let log = try await Log(entries: 900)
         _ = try await prune(log, keeping: 300)
-        _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
+        try log.test.sql("UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
         let report = try await log.vault.log.verify()
         #expect(report.places.contains("head"))
         await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 600) }
     }
 
-    @Test(.ofFiles) func `a damaged log is not pruned`() async throws {
+    @Test(.withSQL) func `a damaged log is not pruned`() async throws {
         let log = try await Log(entries: 600)
         let plan = try await log.vault.log.planPrune(keeping: .newest(10))
-        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 5")
+        try log.test.sql("UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 5")
         await #expect(throws: VaultError(.integrity, "")) { try await log.vault.log.prune(plan) }
-        #expect(try sqlite(log.test.path, "SELECT min(id) FROM audit_leaves") == "0")
+        #expect(try log.test.sql("SELECT min(id) FROM audit_leaves") == "0")
     }
 
     @Test(.ofFiles) func `what webhooks were not told of stays`() async throws {

@@ -17,10 +17,10 @@ import VaultCore
         #expect(report.grants > 500 && report.affectedGrants.isEmpty)
     }
 
-    @Test(.ofFiles) func `one edited entry is that entry, and takes one grant with it`() async throws {
+    @Test(.withSQL) func `one edited entry is that entry, and takes one grant with it`() async throws {
         let log = try await Log(entries: 600)
         let grant = try #require(try await log.vault.log.entry(300).entry.grant)
-        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
+        try log.test.sql("UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
         let report = try await log.vault.log.verify()
         #expect(report.firstBadEntry == 300 && report.provenSize == 300)
         #expect(report.affectedGrants == [grant])
@@ -28,12 +28,11 @@ import VaultCore
         #expect(Set(report.places) == ["entry 300", "tile 1", "head"])
     }
 
-    @Test(.ofFiles) func `an entry edited with its hash: the tile is doubted, the others are not`()
+    @Test(.withSQL) func `an entry edited with its hash: the tile is doubted, the others are not`()
         async throws
     {
         let log = try await Log(entries: 800)
-        _ = try sqlite(
-            log.test.path,
+        try log.test.sql(
             "UPDATE audit_leaves SET (bytes, hash) = (SELECT bytes, hash FROM audit_leaves WHERE id = 299) WHERE id = 300"
         )
         let report = try await log.vault.log.verify()
@@ -41,23 +40,23 @@ import VaultCore
         #expect(report.grants - report.untouchedGrants == 256)
     }
 
-    @Test(.ofFiles) func `a tile edited with its entry is found, one edited alone harms nothing`()
+    @Test(.withSQL) func `a tile edited with its entry is found, one edited alone harms nothing`()
         async throws
     {
         let log = try await Log(entries: 800)
-        _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 1")
+        try log.test.sql("UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 1")
         let alone = try await log.vault.log.verify()
         #expect(alone.places == ["tile 1"])
         #expect(alone.provenSize == alone.size && alone.untouchedRows == alone.rows)
-        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
+        try log.test.sql("UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
         let report = try await log.vault.log.verify()
         #expect(report.provenSize == 256 && report.firstBadEntry == 300)
     }
 
-    @Test(.ofFiles) func `a cut tail: what is before the last perfect subtree is proven`() async throws {
+    @Test(.withSQL) func `a cut tail: what is before the last perfect subtree is proven`() async throws {
         let log = try await Log(entries: 600)
         let size = try await log.vault.auditSize()
-        _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id >= \(size - 3)")
+        try log.test.sql("DELETE FROM audit_leaves WHERE id >= \(size - 3)")
         let report = try await log.vault.log.verify()
         #expect(report.firstBadEntry == size - 3)
         #expect(report.provenSize >= 512 && report.provenSize <= size - 3)
@@ -67,7 +66,7 @@ import VaultCore
         #expect(report.grants - report.untouchedGrants >= 3)
     }
 
-    @Test(.ofFiles)
+    @Test(.withSQL)
     func `a head cut along with the tail is not signed: nothing is proven, or what a checkpoint proves`()
         async throws
     {
@@ -75,8 +74,7 @@ import VaultCore
         let old = try await log.checkpoint()
         let size = try await log.vault.auditSize()
         try await log.grow(20)
-        _ = try sqlite(
-            log.test.path,
+        try log.test.sql(
             "DELETE FROM audit_leaves WHERE id >= \(size + 10); UPDATE audit_head SET size = \(size + 10), note = replace(note, 'tokenvault', 'tokenvaulT')"
         )
         let report = try await log.vault.log.verify()
@@ -85,9 +83,9 @@ import VaultCore
         #expect(since.places.contains("head") && since.provenSize == size)
     }
 
-    @Test(.ofFiles) func `a removed entry is named, and so is one too many`() async throws {
+    @Test(.withSQL) func `a removed entry is named, and so is one too many`() async throws {
         let log = try await Log(entries: 300)
-        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET id = 100000 WHERE id = 17")
+        try log.test.sql("UPDATE audit_leaves SET id = 100000 WHERE id = 17")
         let report = try await log.vault.log.verify()
         #expect(report.firstBadEntry == 17)
         #expect(report.places.contains("entry 17") && report.places.contains("entry 100000"))
@@ -95,37 +93,31 @@ import VaultCore
         #expect(report.provenSize == 0)
     }
 
-    @Test(.ofFiles) func `a missing head that no entry announced is found`() async throws {
+    @Test(.withSQL) func `a missing head that no entry announced is found`() async throws {
         let log = try await Log(entries: 600)
-        _ = try sqlite(
-            log.test.path,
-            "DELETE FROM audit_leaves WHERE id < 256; DELETE FROM audit_personal WHERE id < 256")
+        try log.test.sql("DELETE FROM audit_leaves WHERE id < 256; DELETE FROM audit_personal WHERE id < 256")
         let report = try await log.vault.log.verify()
         #expect(report.findings.contains { $0.place == "entry 0" && $0.problem.contains("255 after") })
         #expect(report.firstBadEntry == 0)
     }
 
-    @Test(.ofFiles) func `two rows swapped, one row rolled back: each is named`() async throws {
+    @Test(.withSQL) func `two rows swapped, one row rolled back: each is named`() async throws {
         let log = try await Log(entries: 20)
-        let copy = log.test.directory + "/old"
-        _ = try sqlite(log.test.path, "VACUUM INTO '\(copy)'")
+        try log.test.keep()
         _ = try await log.party.refresh(log.tokens.refreshToken)
         let grant = log.tokens.grant
-        _ = try sqlite(
-            log.test.path,
-            "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(grant)")
+        try log.test.putBack("grants", where: "id = \(grant)")
         let back = try await log.vault.log.verify()
         #expect(back.places == ["grants \(grant)"] && back.affectedGrants == [grant.rawValue])
         #expect(back.provenSize == back.size)
-        _ = try sqlite(
-            log.test.path,
+        try log.test.sql(
             "UPDATE grants SET id = -1 WHERE id = 5; UPDATE grants SET id = 5 WHERE id = 6; UPDATE grants SET id = 6 WHERE id = -1"
         )
         let swapped = try await log.vault.log.verify()
         #expect(swapped.affectedGrants == [grant.rawValue, 5, 6])
     }
 
-    @Test(.ofFiles) func `from a checkpoint on, what came since is checked and no more`() async throws {
+    @Test(.withSQL) func `from a checkpoint on, what came since is checked and no more`() async throws {
         let log = try await Log(entries: 600)
         let old = try await log.checkpoint()
         try await log.grow(30)
@@ -137,19 +129,19 @@ import VaultCore
 
         let last = try await log.vault.auditSize() - 2
         let grant = try #require(try await log.vault.log.entry(last).entry.grant)
-        _ = try sqlite(log.test.path, "UPDATE grants SET state = 2 WHERE id = \(grant)")
+        try log.test.sql("UPDATE grants SET state = 2 WHERE id = \(grant)")
         let row = try await log.vault.log.verify(since: old)
         #expect(row.affectedGrants == [grant])
-        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(last)")
+        try log.test.sql("UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(last)")
         #expect(try await log.vault.log.verify(since: old).firstBadEntry == last)
     }
 
-    @Test(.ofFiles) func `a log that does not begin with the checkpoint is found`() async throws {
+    @Test(.withSQL) func `a log that does not begin with the checkpoint is found`() async throws {
         let log = try await Log(entries: 300)
         let old = try await log.checkpoint()
         try await log.grow(5)
         let size = Int64(old.split(separator: "\n")[1]) ?? 0
-        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(size - 1)")
+        try log.test.sql("UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(size - 1)")
         let report = try await log.vault.log.verify(since: old)
         #expect(report.places.contains("entry 0"), "\(report.findings)")
         let other = try await Log(entries: 1)

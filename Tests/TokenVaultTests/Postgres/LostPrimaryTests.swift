@@ -33,7 +33,6 @@ struct `P7: a service does not go on with a server that lacks what was confirmed
 
         deinit {
             unlink(keyFile)
-            _ = try? cluster.run("DROP SCHEMA IF EXISTS kept CASCADE", in: service)
             cluster.giveBack(service)
         }
 

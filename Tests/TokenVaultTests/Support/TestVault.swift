@@ -61,25 +61,26 @@ final class TestVault: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// Another handle on the same file, as another process would have.
-    func reopen() async throws -> Vault {
+    ///
+    /// - Parameter source: nil: the key file.
+    func reopen(by source: KeySource? = nil) async throws -> Vault {
+        let source = source ?? .keyFile(path: keyFile)
         let configuration = VaultConfiguration.anchored(clock: clock)
         if let database {
             return try await Vault.open(
-                in: database.open(), unlockedBy: .keyFile(path: keyFile), configuration: configuration)
+                in: database.open(), unlockedBy: source, configuration: configuration)
         }
         guard let memory else {
-            return try await Vault.open(
-                at: path, unlockedBy: .keyFile(path: keyFile), configuration: configuration)
+            return try await Vault.open(at: path, unlockedBy: source, configuration: configuration)
         }
         return try await Vault.open(
-            in: MemoryStore(sharing: memory), unlockedBy: .keyFile(path: keyFile),
-            configuration: configuration)
+            in: MemoryStore(sharing: memory), unlockedBy: source, configuration: configuration)
     }
 }
 
 /// A PostgreSQL database of one test, whose time is that of the test's clock.
 final class TestDatabase: Sendable {
-    private let cluster: PostgresCluster
+    let cluster: PostgresCluster
     let service: String
 
     init() throws {

@@ -34,17 +34,17 @@ import VaultCustody
         test.clock.advance(by: .seconds(3601))
         _ = try await party.authorize()
         try #require(
-            try Int(sqlite(test.path, "SELECT count(*) FROM grants WHERE generation > 0")) == count - 1)
+            try Int(test.sql("SELECT count(*) FROM grants WHERE generation > 0")) == count - 1)
     }
 
-    @Test(.ofFiles) func `a row that was deleted from the file is missed until its tokens are over`()
+    @Test(.withSQL) func `a row that was deleted from the store is missed until its tokens are over`()
         async throws
     {
         let test = try await TestVault()
         let party = try await Party(test.vault) { $0.lifetimes.idle = .seconds(86_400) }
         let tokens = try await party.begin()
         let code = try await party.authorize()
-        _ = try sqlite(test.path, "DELETE FROM grants")
+        try test.sql("DELETE FROM grants")
         #expect(try await party.redeem(code).refusal == .unknownGrant, "a code is not waited for")
         try await isDamaged(tokens, party, in: test.vault)
         test.clock.advance(by: .seconds(3599))
@@ -59,12 +59,12 @@ import VaultCustody
         try await isGone(tokens, party, in: test.vault)
     }
 
-    @Test(.ofFiles) func `an access token of a client's own says its end too`() async throws {
+    @Test(.withSQL) func `an access token of a client's own says its end too`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await test.vault.issueClientCredentials(
             to: party.client, scope: .empty, channel: .library, requestID: nil)
-        _ = try sqlite(test.path, "DELETE FROM grants")
+        try test.sql("DELETE FROM grants")
         test.clock.advance(by: .seconds(3599))
         await #expect(throws: damaged) { try await test.vault.validate(tokens.pair.accessToken) }
         test.clock.advance(by: .seconds(61))
@@ -72,7 +72,7 @@ import VaultCustody
     }
 
     /// The shorter idle lifetime meets the grant's end only at the first refresh, which nothing foretells.
-    @Test(.ofFiles, arguments: [993_600, 30 * 86_400])
+    @Test(.withSQL, arguments: [993_600, 30 * 86_400])
     func `no token says an end after its grant's, however long it might have been idle`(_ idle: Int)
         async throws
     {
@@ -91,7 +91,7 @@ import VaultCustody
         for tokens in all { try await isGone(tokens, party, in: test.vault) }
     }
 
-    @Test(.ofFiles) func `a pair that was prepared under other lifetimes gets the end of its row`()
+    @Test(.withSQL) func `a pair that was prepared under other lifetimes gets the end of its row`()
         async throws
     {
         let test = try await TestVault()
@@ -101,13 +101,13 @@ import VaultCustody
         _ = try await test.vault.clients.change("app") { $0.lifetimes.idle = .seconds(60 * 86_400) }
         let second = try #require(try await party.refresh(first.refreshToken).issued)
         test.clock.advance(by: .seconds(59 * 86_400))
-        _ = try sqlite(test.path, "DELETE FROM grants")
+        try test.sql("DELETE FROM grants")
         await #expect(throws: damaged) { try await party.refresh(second.refreshToken) }
         test.clock.advance(by: .seconds(86_400 + 121))
         #expect(try await party.refresh(second.refreshToken).refusal == .unknownGrant)
     }
 
-    @Test(.ofFiles) func `a grant whose lifetimes were shortened stays until the last of its tokens is over`()
+    @Test(.withSQL) func `a grant whose lifetimes were shortened stays until the last of its tokens is over`()
         async throws
     {
         let test = try await TestVault()
@@ -124,7 +124,7 @@ import VaultCustody
         #expect(try await party.refresh(first.refreshToken).refusal == .idleExpired)
     }
 
-    @Test(.ofFiles) func `what was deleted while the clock was ahead is not missed when it is put right`()
+    @Test(.withSQL) func `what was deleted while the clock was ahead is not missed when it is put right`()
         async throws
     {
         let test = try await TestVault()

@@ -85,7 +85,6 @@ import VaultCustody
         let tokens: IssuedTokens
         let row: Row
         let id: String
-        private let old: String
 
         /// - Returns: a vault where the row was changed, with a copy from before.
         init(_ row: Row) async throws {
@@ -94,26 +93,17 @@ import VaultCustody
             party = try await Party(test.vault)
             tokens = try await party.begin()
             try await row.prepare(test)
-            old = test.directory + "/old"
-            _ = try sqlite(test.path, "VACUUM INTO '\(old)'")
+            try test.keep()
             try await row.change(test)
             let other = """
                 SELECT o.id FROM old.\(row.rawValue) o LEFT JOIN main.\(row.rawValue) n ON n.id = o.id
-                WHERE n.row_tag IS NOT o.row_tag ORDER BY o.id LIMIT 1
+                WHERE n.row_tag IS DISTINCT FROM o.row_tag ORDER BY o.id LIMIT 1
                 """
-            id = try sqlite(test.path, "ATTACH '\(old)' AS old; \(other)")
+            id = try test.sql(other)
             try #require(!id.isEmpty)
         }
 
-        func putBack(_ table: String) throws {
-            try attack("REPLACE INTO main.\(table) SELECT * FROM old.\(table)")
-        }
-
-        func putRowBack() throws {
-            try attack("REPLACE INTO main.\(row.rawValue) SELECT * FROM old.\(row.rawValue) WHERE id = \(id)")
-        }
-
-        func attack(_ sql: String) throws { _ = try sqlite(test.path, "ATTACH '\(old)' AS old; \(sql)") }
+        func putRowBack() throws { try test.putBack(row.rawValue, where: "id = \(id)") }
 
         /// In the running process, and in one that starts.
         func expectRefusals(_ place: String? = nil) async throws {
@@ -139,35 +129,32 @@ import VaultCustody
         }
     }
 
-    @Test(.ofFiles, arguments: Row.allCases) func `put back alone`(_ row: Row) async throws {
+    @Test(.withSQL, arguments: Row.allCases) func `put back alone`(_ row: Row) async throws {
         let scene = try await Scene(row)
         try scene.putRowBack()
         try await scene.expectRefusals("\(row.rawValue) \(scene.id)")
     }
 
-    @Test(.ofFiles, arguments: Row.allCases) func `put back with the vault row of its time`(_ row: Row)
+    @Test(.withSQL, arguments: Row.allCases) func `put back with the vault row of its time`(_ row: Row)
         async throws
     {
         let scene = try await Scene(row)
         try scene.putRowBack()
-        try scene.putBack("vault")
+        try scene.test.putBack("vault")
         try await scene.expectRefusals("\(row.rawValue) \(scene.id)")
     }
 
-    @Test(.ofFiles, arguments: Row.allCases) func `all of them put back with the vault row of their time`(
+    @Test(.withSQL, arguments: Row.allCases) func `all of them put back with the vault row of their time`(
         _ row: Row
     )
         async throws
     {
         let scene = try await Scene(row)
-        for table in Row.allCases.map(\.rawValue) + ["vault"] {
-            try scene.attack(
-                "DELETE FROM main.\(table); INSERT INTO main.\(table) SELECT * FROM old.\(table)")
-        }
+        try scene.test.setBack(Row.allCases.map(\.rawValue) + ["vault"])
         try await scene.expectRefusals()
     }
 
-    @Test(.ofFiles, arguments: Row.allCases) func `deleted`(_ row: Row) async throws {
+    @Test(.withSQL, arguments: Row.allCases) func `deleted`(_ row: Row) async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         try await row.prepare(test)
@@ -176,8 +163,8 @@ import VaultCustody
         let id =
             row == .owners
             ? "\(party.client.id.rawValue)"
-            : try sqlite(test.path, "SELECT max(id) FROM \(row.rawValue)")
-        _ = try sqlite(test.path, "DELETE FROM \(row.rawValue) WHERE id = \(id)")
+            : try test.sql("SELECT max(id) FROM \(row.rawValue)")
+        try test.sql("DELETE FROM \(row.rawValue) WHERE id = \(id)")
         await #expect(throws: damaged) {
             try await row.read(other)
             // No list shows who is not there.
@@ -207,16 +194,13 @@ import VaultCustody
         await opened.close()
     }
 
-    @Test(.ofFiles) func `users are not counted: their older rows are found by their entries`() async throws {
+    @Test(.withSQL) func `users are not counted: their older rows are found by their entries`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        let old = test.directory + "/old"
-        _ = try sqlite(test.path, "VACUUM INTO '\(old)'")
+        try test.keep()
         try await test.vault.users.disable("alice")
         let id = party.user.id.rawValue
-        _ = try sqlite(
-            test.path,
-            "ATTACH '\(old)' AS old; REPLACE INTO main.owners SELECT * FROM old.owners WHERE id = \(id)")
+        try test.putBack("owners", where: "id = \(id)")
         let opened = try await test.reopen()
         #expect(!opened.isDamaged)
         #expect(try await opened.log.verify().places == ["owners \(id)"])

@@ -14,28 +14,19 @@ import VaultCustody
         let test: TestVault
         let party: Party
         let tokens: IssuedTokens
-        private var side: String { test.directory + "/side" }
 
         init() async throws {
             test = try await TestVault()
             party = try await Party(test.vault)
             _ = try await Party(test.vault, "other", user: "bob")
             tokens = try await party.begin()
-            try keep("before")
+            try test.keep("before")
             try await test.vault.clients.disable("other")
             #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
-            try keep("after")
+            try test.keep("after")
         }
 
-        private func keep(_ name: String) throws {
-            try attack("CREATE TABLE side.\(name) AS SELECT * FROM main.vault")
-        }
-
-        func putBack(_ name: String) throws {
-            try attack("REPLACE INTO main.vault SELECT * FROM side.\(name)")
-        }
-
-        func attack(_ sql: String) throws { _ = try sqlite(test.path, "ATTACH '\(side)' AS side; \(sql)") }
+        func putBack(_ name: String) throws { try test.putBack("vault", of: name) }
 
         /// As a command in another process does it.
         func elsewhere(_ body: (Vault) async throws -> Void) async throws {
@@ -75,7 +66,7 @@ import VaultCustody
         }
     }
 
-    @Test(.ofFiles, arguments: Change.allCases)
+    @Test(.withSQL, arguments: Change.allCases)
     func `put back before another process changes something: nothing is built on it`(
         _ change: Change
     ) async throws {
@@ -95,7 +86,7 @@ import VaultCustody
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued == nil)
     }
 
-    @Test(.ofFiles, arguments: Change.allCases)
+    @Test(.withSQL, arguments: Change.allCases)
     func `put back after another process changed something that this one did not see yet`(
         _ change: Change
     ) async throws {
@@ -106,7 +97,7 @@ import VaultCustody
         try await scene.elsewhere { try await scene.expectDamage(in: $0) }
     }
 
-    @Test(.ofFiles) func `a secret that was replaced elsewhere is not taken any more`() async throws {
+    @Test(.withSQL) func `a secret that was replaced elsewhere is not taken any more`() async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
         let before = try #require(try await vault.clients.first(identifiedBy: scene.party.client.clientID))
@@ -132,7 +123,7 @@ import VaultCustody
         #expect(clients[1].secrets.map(\.generation) != before.secrets.map(\.generation))
     }
 
-    @Test(.ofFiles) func `an older one than the process saw is damage until it is gone`() async throws {
+    @Test(.withSQL) func `an older one than the process saw is damage until it is gone`() async throws {
         let scene = try await Scene()
         try scene.putBack("before")
         try await scene.expectDamage(in: scene.test.vault)
@@ -140,27 +131,21 @@ import VaultCustody
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued != nil)
     }
 
-    @Test(.ofFiles)
+    @Test(.withSQL)
     func `with all rows and entries of its time, and its head, it is found while the process runs`()
         async throws
     {
         let scene = try await Scene()
-        let old = scene.test.directory + "/old"
-        _ = try sqlite(scene.test.path, "VACUUM INTO '\(old)'")
+        try scene.test.keep()
         try await scene.test.vault.clients.disable("app")
-        let tables = try sqlite(
-            old, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        let swap = tables.split(separator: "\n").map {
-            "DELETE FROM main.\($0); INSERT INTO main.\($0) SELECT * FROM old.\($0);"
-        }
-        _ = try sqlite(scene.test.path, "ATTACH '\(old)' AS old; BEGIN; \(swap.joined()) COMMIT")
+        try scene.test.setBack()
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.test.vault.validate(scene.tokens.pair.accessToken)
         }
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.proveWritePath() }
     }
 
-    @Test(.ofFiles, arguments: ["next_owner_id", "next_grant_id", "next_secret_id", "next_key_id"])
+    @Test(.withSQL, arguments: ["next_owner_id", "next_grant_id", "next_secret_id", "next_key_id"])
     func `no counter goes back`(_ counter: String) async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
@@ -175,28 +160,28 @@ import VaultCustody
         await #expect(throws: VaultError(.integrity, "")) { try await vault.proveWritePath() }
     }
 
-    @Test(.ofFiles) func `two current keys of one purpose are damage`() async throws {
+    @Test(.withSQL) func `two current keys of one purpose are damage`() async throws {
         let scene = try await Scene()
-        try scene.attack("CREATE TABLE side.keys AS SELECT * FROM main.system_keys")
+        try scene.test.keep("keys")
         _ = try await scene.test.vault.keys.rotate(.log)
-        try scene.attack("REPLACE INTO main.system_keys SELECT * FROM side.keys WHERE purpose = 5")
+        try scene.test.putBack("system_keys", where: "purpose = 5", of: "keys")
         #expect(
-            try sqlite(scene.test.path, "SELECT count(*) FROM system_keys WHERE purpose = 5 AND state = 1")
+            try scene.test.sql("SELECT count(*) FROM system_keys WHERE purpose = 5 AND state = 1")
                 == "2")
         await scene.test.vault.close()
         let refusal = await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
         #expect(refusal?.message.contains("Two system keys") == true)
     }
 
-    @Test(.ofFiles)
+    @Test(.withSQL)
     func `the stamp changes with the registry alone, and the last entry of every commit names it`()
         async throws
     {
         let scene = try await Scene()
-        func stamp() throws -> String { try sqlite(scene.test.path, "SELECT lower(hex(stamp)) FROM vault") }
+        func stamp() throws -> String { try scene.test.sql("SELECT lower(hex(stamp)) FROM vault") }
         func expectNamed() throws {
-            let last = try sqlite(
-                scene.test.path, "SELECT CAST(bytes AS TEXT) FROM audit_leaves ORDER BY id DESC LIMIT 1")
+            let last = try scene.test.sql(
+                "SELECT CAST(bytes AS TEXT) FROM audit_leaves ORDER BY id DESC LIMIT 1")
             #expect(last.hasSuffix(#","st":"\#(try stamp())"}"#), "\(last)")
         }
         let first = try stamp()

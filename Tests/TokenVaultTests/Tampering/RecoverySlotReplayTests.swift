@@ -8,18 +8,7 @@ import VaultCrypto
 import VaultCustody
 
 @Suite(.bounded) struct `A recovery key whose slot was removed gets no new root key` {
-    private func replay(_ table: String, _ id: Int64, of old: String, in test: TestVault) throws {
-        _ = try sqlite(
-            test.path,
-            "ATTACH '\(old)' AS old; REPLACE INTO main.\(table) SELECT * FROM old.\(table) WHERE id = \(id)")
-    }
-
-    private func copy(_ test: TestVault) throws -> String {
-        _ = try sqlite(test.path, "VACUUM INTO '\(test.directory)/old'")
-        return test.directory + "/old"
-    }
-
-    @Test(.ofFiles)
+    @Test(.withSQL)
     func `a recovery slot that was removed and put back is refused by every rotation of the root key`()
         async throws
     {
@@ -28,12 +17,12 @@ import VaultCustody
         let words = SecretBytes(copying: "words that nobody says")
         let slot = try await test.vault.keys.createRecoveryKey(named: "lost", file: file, passphrase: words)
         let recovery = KeySource.recoveryKey(try RecoveryKey(file: file, passphrase: words))
-        let old = try copy(test)
+        try test.keep()
         let id = try #require(
-            Int64(try sqlite(test.path, "ATTACH '\(old)' AS old; SELECT max(id) FROM old.keyslots")))
+            Int64(try test.sql("SELECT max(id) FROM old.keyslots")))
         try await test.vault.keys.removeSlot(named: slot.name)
         func putBack() throws {
-            for table in ["keyslots", "keyslot_details"] { try replay(table, id, of: old, in: test) }
+            for table in ["keyslots", "keyslot_details"] { try test.putBack(table, where: "id = \(id)") }
         }
         func expectRefusals() async throws {
             for rotate in [
@@ -47,8 +36,7 @@ import VaultCustody
                 _ = try await test.vault.keys.planRootRotation(openedBy: kept)
             }
             #expect(
-                try sqlite(
-                    test.path, "SELECT count(*) FROM role_keys WHERE state = 2; SELECT key_epoch FROM vault")
+                try test.sql("SELECT count(*) FROM role_keys WHERE state = 2; SELECT key_epoch FROM vault")
                     == "0\n1")
         }
         try putBack()
@@ -57,7 +45,7 @@ import VaultCustody
         await #expect(throws: VaultError(.integrity, "")) { try await test.vault.keys.rotate(.rows) }
         try await expectRefusals()
         for table in ["keyslot_details", "keyslots"] {
-            _ = try sqlite(test.path, "DELETE FROM \(table) WHERE id = \(id)")
+            try test.sql("DELETE FROM \(table) WHERE id = \(id)")
         }
         #expect(try await test.vault.keys.rotate(.rows).isResumed)
         _ = try await test.vault.keys.rotateRoot()
@@ -66,8 +54,7 @@ import VaultCustody
         try putBack()
         await test.vault.close()
         await #expect(throws: VaultError.self) {
-            try await Vault.open(
-                at: test.path, unlockedBy: recovery, configuration: VaultConfiguration(clock: test.clock))
+            try await test.reopen(by: recovery)
         }
     }
 }

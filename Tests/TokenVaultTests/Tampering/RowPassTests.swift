@@ -14,7 +14,6 @@ import VaultCustody
         let party: Party
         let tokens: IssuedTokens
         var vault: Vault { test.vault }
-        private var old: String { test.directory + "/old" }
 
         init() async throws {
             test = try await TestVault()
@@ -24,9 +23,9 @@ import VaultCustody
             _ = try await test.connect(party.user)
         }
 
-        func keepCopy() throws { _ = try sqlite(test.path, "VACUUM INTO '\(old)'") }
+        func keepCopy() throws { try test.keep() }
 
-        func attack(_ sql: String) throws { _ = try sqlite(test.path, "ATTACH '\(old)' AS old; \(sql)") }
+        func attack(_ sql: String) throws { try test.sql(sql) }
 
         /// One pass; `rest` is called between its slices, which are as small as they can be.
         @discardableResult
@@ -58,7 +57,7 @@ import VaultCustody
         #expect(scene.vault.rowPasses == 1)
     }
 
-    @Test(.ofFiles) func `a log that was pruned before, or is pruned meanwhile`() async throws {
+    @Test(.withSQL) func `a log that was pruned before, or is pruned meanwhile`() async throws {
         let log = try await Log(entries: 900)
         func prune(_ count: Int64) async throws {
             _ = try await log.vault.log.prune(log.vault.log.planPrune(keeping: .newest(count)))
@@ -77,7 +76,7 @@ import VaultCustody
         try await pass { if $0 == 5 { try await prune(10) } }
         #expect(log.vault.damagedRows == 0)
         #expect(log.vault.rowPasses == 2)
-        _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
+        try log.test.sql("UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
         try await pass()
         #expect(log.vault.damagedRows == 1)
     }
@@ -93,7 +92,7 @@ import VaultCustody
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             "owners", "grants", "client_secrets", "keyslots", "connections", "providers", "system_keys",
         ])
@@ -113,23 +112,23 @@ import VaultCustody
             _ = try await scene.vault.log.prune(scene.vault.log.planPrune(keeping: .newest(10)))
             newest = "leaf > 500"
         }
-        let id = try sqlite(scene.test.path, "SELECT max(id) FROM \(table) WHERE \(newest)")
+        let id = try scene.test.sql("SELECT max(id) FROM \(table) WHERE \(newest)")
         try #require(!id.isEmpty)
-        try scene.attack("CREATE TABLE old.kept AS SELECT * FROM main.\(table) WHERE id = \(id)")
-        try scene.attack("REPLACE INTO main.\(table) SELECT * FROM old.\(table) WHERE id = \(id)")
+        try scene.test.keep("newest")
+        try scene.test.putBack(table, where: "id = \(id)")
         try await scene.pass()
         #expect(scene.vault.damagedRows == 1)
-        try scene.attack("REPLACE INTO main.\(table) SELECT * FROM old.kept")
+        try scene.test.putBack(table, where: "id = \(id)", of: "newest")
         try await scene.pass()
         #expect(scene.vault.damagedRows == 0)
     }
 
-    @Test(.ofFiles) func `it is found at once, before the pass ends`() async throws {
+    @Test(.withSQL) func `it is found at once, before the pass ends`() async throws {
         let scene = try await Scene()
         try scene.keepCopy()
         try await scene.vault.users.disable("alice")
         let id = scene.party.user.id.rawValue
-        try scene.attack("REPLACE INTO main.owners SELECT * FROM old.owners WHERE id = \(id)")
+        try scene.test.putBack("owners", where: "id = \(id)")
         for _ in 0..<100 { _ = try await scene.party.authorize() }
         var isEarly = false
         try await scene.pass { _ in
@@ -138,7 +137,7 @@ import VaultCustody
         #expect(isEarly)
     }
 
-    @Test(.ofFiles) func `a row that is gone, one that came back after its deletion, one that was edited`()
+    @Test(.withSQL) func `a row that is gone, one that came back after its deletion, one that was edited`()
         async throws
     {
         let scene = try await Scene()
@@ -151,7 +150,7 @@ import VaultCustody
         try scene.attack("DELETE FROM main.connections")
         try await scene.pass()
         #expect(scene.vault.damagedRows == 1)
-        try scene.attack("INSERT OR IGNORE INTO main.keyslots SELECT * FROM old.keyslots")
+        try scene.test.putBack("keyslots")
         try await scene.pass()
         #expect(scene.vault.damagedRows == 2)
         try scene.attack("UPDATE main.passwords SET version = version + 1")
@@ -160,7 +159,7 @@ import VaultCustody
     }
 
     @Test(
-        .ofFiles,
+        .withSQL,
         arguments: [
             "DELETE FROM main.audit_leaves WHERE id = 5",
             "UPDATE main.audit_leaves SET bytes = X'00' WHERE id = 5",
