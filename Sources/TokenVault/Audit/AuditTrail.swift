@@ -10,7 +10,7 @@ package struct AuditTrail {
     package init() {}
     /// Writes `entries` (whose indices follow the head), completes tiles, and signs the new head once.
     ///
-    /// - Returns: the new head and the hash of its last leaf, by which an uncertain commit is recognised later.
+    /// - Returns: the new head.
     package func append(_ entries: [PendingEntry], to head: LogHead, in transaction: WriteTransaction) throws
         -> LogHead
     {
@@ -38,6 +38,7 @@ package struct AuditTrail {
                 throw VaultError(.internalError, "An audit entry is longer than \(Limits.leafBytes) bytes.")
             }
             let hash = MerkleHash.leaf(bytes)
+            head.lastLeaf = hash
             transaction.put(
                 RowWrite(
                     "INSERT INTO audit_leaves (id, bytes, hash) VALUES (?, ?, ?)",

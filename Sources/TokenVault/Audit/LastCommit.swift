@@ -47,7 +47,8 @@ struct LastCommit {
     var rows: (vault: VaultRow.Tagged, head: LogHead) {
         get throws {
             guard let vault else { throw VaultRow.damaged }
-            guard let head else { throw LogHead.misfit }
+            guard var head else { throw LogHead.misfit }
+            head.lastLeaf = bytes.flatMap { _ in hashes.last }
             return (vault, head)
         }
     }

@@ -11,6 +11,8 @@ package struct LogHead: Sendable {
     package var lastTime: VaultInstant
     /// C2SP signed note over the checkpoint.
     package var note: String
+    /// The hash of the last leaf, where that was seen.
+    var lastLeaf: Digest?
 
     package var size: Int64 { Int64(edge.size) }
 

@@ -138,10 +138,11 @@ final class CommitEngine: @unchecked Sendable {
         var last = LastCommit()
         var keys: SnapshotKeys?
         var rows: [StoredRow] = []
+        var isKept = false
         func known() throws -> SnapshotKeys {
             if let keys { return keys }
             let (vault, head) = try last.rows
-            try follow(head, opened)
+            try follow(head, opened, isKept)
             let current = try self.keys.keys(
                 for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor,
                 store.isRemote ? last : LastCommit(opened.database))
@@ -149,11 +150,18 @@ final class CommitEngine: @unchecked Sendable {
             keys = current
             return current
         }
-        // Where asking again costs a turn, and others write too, what proves their last entry is wanted.
-        let first = store.isRemote ? LastCommit.questions : [VaultRow.question, LogHead.question]
+        // Where asking again costs a turn, and others write too, what proves their last entry is wanted, and whether our own is
+        // where it was.
+        let own = StoreQuestion(
+            "SELECT hash FROM audit_leaves WHERE id = ?", [.integer((ownHead?.size ?? 0) - 1)])
+        let first =
+            store.isRemote ? LastCommit.questions + [own] : [VaultRow.question, LogHead.question]
         let questions = wanted.map { StoreQuestion($0.layout.selectByID, [.integer($0.id)]) }
         try opened.ask(first + questions) { place, cursor in
-            guard place >= first.count else { return try last.take(place, cursor) }
+            guard place >= first.count else {
+                guard place == LastCommit.questions.count else { return try last.take(place, cursor) }
+                return isKept = cursor.value(0) == ownHead?.lastLeaf.map { .blob($0.bytes) }
+            }
             // A row that does not fit is the business of the body that asks for it.
             if let row = try? StoredRow(
                 reading: cursor, wanted[place - first.count].layout, rowKey: known().keyring.rows)
@@ -204,9 +212,10 @@ final class CommitEngine: @unchecked Sendable {
     /// longer, and lacks it.
     ///
     /// - Throws: ``Lost``.
-    private func follow(_ head: LogHead, _ opened: any StoreTransaction) throws {
+    /// - Parameter isKept: our last entry is where it was.
+    private func follow(_ head: LogHead, _ opened: any StoreTransaction, _ isKept: Bool) throws {
         // By the same connection as ever, what others added can only have gone on from there.
-        guard !opened.isContinued, let ownHead else { return }
+        guard !(opened.isContinued && isKept), let ownHead else { return }
         if head.size == ownHead.size, head.root == ownHead.root { return }
         if let lastHead, head.size == lastHead.size, head.root == lastHead.root { return }
         guard try head.extends(ownHead, in: opened.database) else {

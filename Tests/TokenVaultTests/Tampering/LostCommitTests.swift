@@ -13,28 +13,18 @@ import VaultCore
         let test: TestVault
         let party: Party
         let tokens: IssuedTokens
-        private var copy: String { test.directory + "/older" }
 
         /// A copy is kept, and then something is committed.
         init(entries: Int = 1) async throws {
             test = try await TestVault()
             party = try await Party(test.vault)
             tokens = try await party.begin()
-            _ = try sqlite(test.path, "VACUUM INTO '\(copy)'")
+            try test.keep()
             for number in 0..<entries { _ = try await test.vault.users.add("new \(number)") }
         }
 
         /// The tables of the file become those of the copy; the process has it open all the while.
-        func setBack() throws {
-            let tables = try sqlite(
-                test.path,
-                "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-            ).split(separator: ",")
-            let sql = tables.map { "DELETE FROM main.\($0); INSERT INTO main.\($0) SELECT * FROM old.\($0);" }
-            _ = try sqlite(
-                test.path,
-                "PRAGMA foreign_keys = OFF; ATTACH '\(copy)' AS old; BEGIN; \(sql.joined()) COMMIT;")
-        }
+        func setBack() throws { try test.setBack() }
 
         /// As another process does it, which knows of nothing.
         func elsewhere(_ entries: Int) async throws {
@@ -62,14 +52,14 @@ import VaultCore
         }
     }
 
-    @Test(.ofFiles) func `a log that is shorter`() async throws {
+    @Test(.withSQL) func `a log that is shorter`() async throws {
         let scene = try await Scene()
         try scene.setBack()
         try await scene.expectEnd()
     }
 
     // Around the width of a tile, where the log is read in another way.
-    @Test(.ofFiles, arguments: [1, 2, 260, 700])
+    @Test(.withSQL, arguments: [1, 2, 260, 700])
     func `a log that others made as long, or longer`(_ more: Int) async throws {
         let scene = try await Scene(entries: more % 7 + 1)
         let size = try await scene.test.vault.auditSize()
@@ -79,7 +69,7 @@ import VaultCore
         try await scene.expectEnd()
     }
 
-    @Test(.ofFiles) func `the service ends with the error`() async throws {
+    @Test(.withSQL) func `the service ends with the error`() async throws {
         let scene = try await Scene()
         let service = try await VaultService(scene.test.vault)
         try scene.setBack()
@@ -87,7 +77,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await service.run() }
     }
 
-    @Test(.ofFiles, arguments: [1, 255, 256, 300, 900])
+    @Test(.withSQL, arguments: [1, 255, 256, 300, 900])
     func `what others add is gone on with`(_ more: Int) async throws {
         let scene = try await Scene(entries: more % 5)
         try await scene.elsewhere(more)
@@ -98,7 +88,7 @@ import VaultCore
     }
 
     // The leaves of the tile in which the known log ended are gone then.
-    @Test(.ofFiles) func `so is a log that another process pruned`() async throws {
+    @Test(.withSQL) func `so is a log that another process pruned`() async throws {
         let scene = try await Scene()
         try await scene.elsewhere(600)
         let other = try await scene.test.reopen()
@@ -109,11 +99,11 @@ import VaultCore
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued != nil)
     }
 
-    @Test(.ofFiles) func `leaves that are gone, and that no entry says were pruned, are missed`() async throws
+    @Test(.withSQL) func `leaves that are gone, and that no entry says were pruned, are missed`() async throws
     {
         let scene = try await Scene()
         try await scene.elsewhere(600)
-        _ = try sqlite(scene.test.path, "DELETE FROM audit_leaves WHERE id < 512")
+        try scene.test.sql("DELETE FROM audit_leaves WHERE id < 512")
         try await scene.expectEnd()
     }
 }
