@@ -44,7 +44,11 @@ class Measured:
             for file in self.files[:processes]]
         for process in begun:
             assert process.stdout.readline() == "ready\n"
-        rates = [process.communicate("go\n") for process in begun]
+        # All at once: `communicate` would wait for the end of the first.
+        for process in begun:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        rates = [process.communicate() for process in begun]
         return sum(float(rate) for rate, _ in rates)
 
 

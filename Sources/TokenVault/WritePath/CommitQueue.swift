@@ -12,7 +12,8 @@ import VaultStore
 /// ```
 ///
 /// Invariants:
-/// - One thread commits. A batch is what had arrived when the commit before it ended: no write waits for company.
+/// - One thread commits. A batch is what had arrived when the commit before it ended: no write waits for company, but for
+///   that of the batch before where the store is behind a network.
 /// - Every job is finished exactly once: by its batch, by its deadline, or by the close of the queue.
 /// - A job whose body ran is no longer subject to its deadline; a cancelled caller does not stop its body.
 /// - After ``close()`` no job is taken; those taken before are committed first.
@@ -92,10 +93,11 @@ package final class CommitQueue: @unchecked Sendable {
     }
 
     private func commitUntilClosed() {
-        var lastCount = 1
-        while let batch = takeBatch(after: lastCount) {
-            lastCount = batch.count
+        var last = (count: 1, time: Duration.zero)
+        while let batch = takeBatch(after: last.count, last.time) {
+            let (count, start) = (batch.count, ContinuousClock.now)
             engine.commit(batch) { [self] in expireOverdue() }
+            last = (count, .now - start)
         }
         condition.withLock {
             isDrained = true
@@ -104,8 +106,8 @@ package final class CommitQueue: @unchecked Sendable {
     }
 
     /// Waits for work. Nil: closed, and nothing is pending.
-    private func takeBatch(after lastCount: Int) -> WriteBatch? {
-        if lastCount > 1 { letCallersReturn(lastCount) }
+    private func takeBatch(after lastCount: Int, _ time: Duration) -> WriteBatch? {
+        if lastCount > 1 { letCallersReturn(lastCount, time) }
         condition.lock()
         defer { condition.unlock() }
         while pending.isEmpty {
@@ -132,11 +134,19 @@ package final class CommitQueue: @unchecked Sendable {
 
     /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the
     /// next batch would hold the first of them alone. An idle vault never gets here.
-    private func letCallersReturn(_ count: Int) {
-        for _ in 0..<16 {
-            if depth * 2 >= count { return }
-            sched_yield()
+    ///
+    /// A store behind a network takes many times as long for a batch as its callers to come back. Those who came during one
+    /// would take turns with those in it for ever, in batches half as large, if it did not wait for them.
+    ///
+    /// - Parameter time: of that batch.
+    private func letCallersReturn(_ count: Int, _ time: Duration) {
+        guard engine.store.isRemote else {
+            for _ in 0..<16 where depth * 2 < count { sched_yield() }
+            return
         }
+        let end = ContinuousClock.now + min(time / 4, .milliseconds(10))
+        let all = min(depth + count, Limits.writeBatch)
+        while depth < all, .now < end { usleep(100) }
     }
 
     /// The queue is in order of deadlines, since all are given the same time.
