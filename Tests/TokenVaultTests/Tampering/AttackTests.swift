@@ -167,7 +167,9 @@ import VaultCustody
         let scene = try await Scene()
         await scene.test.vault.close()
         try scene.attack("UPDATE keyslots SET \(change) WHERE id = 1")
-        if scene.test.database == nil { #expect(try await scene.finds(["keyslots 1"])) }
+        if scene.test.database == nil {
+            #expect(try await scene.test.finds(["keyslots 1"], scene.vkey))
+        }
         let refusal = await #expect(throws: VaultError.self) { try await scene.test.reopen() }
         #expect([.locked, .integrity].contains(refusal?.code))
     }
