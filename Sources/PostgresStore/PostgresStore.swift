@@ -213,10 +213,11 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             throw error
         }
         let sent = ContinuousClock.now
-        // The other half is for finding out what became of it, from a server that answers.
-        do {
-            try transaction.commit(commit.writes, signOfLife(), within: max((end - sent) / 2, Self.briefly))
-        } catch let error as PostgresTransaction.Uncertain {
+        // The other half is for finding out what became of it, where that can be seen, from a server that answers.
+        let limit = max(commit.isThere == nil ? end - sent : (end - sent) / 2, Self.briefly)
+        do { try transaction.commit(commit.writes, signOfLife(), within: limit) } catch let error
+            as PostgresTransaction.Uncertain
+        {
             committed = nil
             logger.warning(
                 "The outcome of a commit is not known; it is being looked for.",
