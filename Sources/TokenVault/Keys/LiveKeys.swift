@@ -157,7 +157,8 @@ package final class LiveKeys: Sendable {
     func reach(_ vault: VaultRow, logSize: Int64) throws {
         try state.withLock { state in
             guard !vault.isOlder(than: state.floor.vault), logSize >= state.floor.logSize else {
-                throw outdated
+                // A log that goes on from ours, with an older record: no server was ever like that.
+                throw logSize < state.floor.logSize ? outdated : VaultRow.outdated
             }
             // What a server shows is what there is when it confirms a commit after it.
             if !isRemote { state.floor = (logSize, vault) }

@@ -215,7 +215,7 @@ final class CommitEngine: @unchecked Sendable {
     /// - Parameter isKept: our last entry is where it was.
     private func follow(_ head: LogHead, _ opened: any StoreTransaction, _ isKept: Bool) throws {
         // By the same connection as ever, what others added can only have gone on from there.
-        guard !(opened.isContinued && isKept), let ownHead else { return }
+        guard let ownHead, !(opened.isContinued && isKept && head.size >= ownHead.size) else { return }
         if head.size == ownHead.size, head.root == ownHead.root { return }
         if let lastHead, head.size == lastHead.size, head.root == lastHead.root { return }
         guard try head.extends(ownHead, in: opened.database) else {
