@@ -28,6 +28,7 @@ package struct LeaseRequest: Sendable {
     package var generation: Int64
     /// As the worker read them: when there are more by now, another tried and failed meanwhile.
     package var failures: Int64
+    /// Names the one refresh that asks.
     package var holder: [UInt8]
     /// Longer than the call may take.
     package var span: Duration
@@ -65,7 +66,11 @@ extension Vault {
     /// Writes the intent to spend the connection's refresh token, and takes the lease on it (transaction 1 of
     /// 2). Durable when it returns, so a crash from now on is known as an attempt whose outcome is not.
     ///
-    /// - Throws: ``VaultError/Code/busy``, ``VaultError/Code/outOfSpace`` before anything was sent.
+    /// A refresh that was not told whether it has the lease may ask again: it has sent nothing, and a lease that it has is
+    /// renewed.
+    ///
+    /// - Throws: ``VaultError/Code/busy``, ``VaultError/Code/outOfSpace`` before anything was sent;
+    ///   ``VaultError/Code/outcomeUnknown``.
     package func leaseRefresh(_ request: LeaseRequest) async throws -> LeaseAnswer {
         // Without a leaf where nothing changes: who waits for another's lease asks often.
         try await queue.submit(.newWork, reading: [.connection(request.connection)]) {
@@ -76,15 +81,21 @@ extension Vault {
             guard row.generation == request.generation, row.pair != nil || row.kind == .clientCredentials,
                 row.state.isRefreshed || (request.isForced && row.state == .needsConsent)
             else { return .unchanged(.moved(held)) }
-            if let remaining = row.lease?.remaining(at: transaction.monotonic) {
-                return .unchanged(.held(held, remaining: remaining))
-            }
-            guard row.failures <= request.failures, try transaction.admitCall(to: row.provider) else {
-                return .unchanged(.moved(held))
+            // The commit was made, and its answer did not come. It is made once more: what one server shows after a crash may
+            // not be on the next.
+            let isRenewal = row.lease?.holder == request.holder
+            if !isRenewal {
+                if let remaining = row.lease?.remaining(at: transaction.monotonic) {
+                    return .unchanged(.held(held, remaining: remaining))
+                }
+                guard row.failures <= request.failures, try transaction.admitCall(to: row.provider) else {
+                    return .unchanged(.moved(held))
+                }
             }
             // Client credentials are asked for again and again; nothing is spent.
             let spent = row.kind == .consent ? held.pair.map { $0.refreshToken ?? $0.accessToken } : nil
-            if let attempt = row.attempt, spent != nil {
+            // One send of two was another's.
+            if let attempt = row.attempt, spent != nil, !isRenewal || attempt.sends > 1 {
                 let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic)
                 guard request.replay.permits(age: age) else {
                     let reason = row.state.reasonOfLoss("lost-response")
@@ -109,7 +120,7 @@ extension Vault {
                     ?? RefreshAttemptRecord(
                         startedAt: transaction.now, monotonic: transaction.monotonic,
                         fingerprint: TokenFingerprint.of(spent), sends: 0)
-                row.attempt?.sends += 1
+                row.attempt?.sends += isRenewal ? 0 : 1
             }
             try transaction.update(row)
             let reason = (row.attempt?.sends ?? 1) > 1 ? "again" : nil

@@ -3,6 +3,7 @@ import Logging
 import Synchronization
 package import TokenVault
 package import VaultCore
+import VaultCrypto
 import VaultStore
 
 extension TokenKeeper {
@@ -67,8 +68,8 @@ extension TokenKeeper {
     ) async -> RefreshOutcome {
         if let read = await readKeptReply(of: held, provider) { return read }
         let terms = RefreshTerms(
-            provider.dialect, schedule(provider), revision: provider.stored.revision, holder: holder,
-            leaseSpan: configuration.leaseSpan,
+            provider.dialect, schedule(provider), revision: provider.stored.revision,
+            holder: SystemRandom().bytes(16), leaseSpan: configuration.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
         let outcome = await tracedRefresh(of: provider) {
             await drive(RefreshAttempt(held, terms: terms), terms, provider)

@@ -5,7 +5,6 @@ import Synchronization
 public import TokenVault
 package import Tracing
 import VaultCore
-import VaultCrypto
 
 /// Holds the tokens that providers gave us for our users, and refreshes them.
 ///
@@ -33,8 +32,6 @@ public final class TokenKeeper: Sendable {
     private let chosenTracer: (any Tracer)?
     /// Webhooks to which this process is delivering.
     let busyWebhooks = Mutex<Set<Int64>>([])
-    /// Names this keeper in leases.
-    let holder = SystemRandom().bytes(16)
     let refreshes = Mutex<[ConnectionID: Task<RefreshOutcome, Never>]>([:])
     /// Exchanges of codes; each ends when its outcome is stored.
     let exchanges = Mutex<[UUID: Task<Void, Never>]>([:])

@@ -9,6 +9,7 @@ package import VaultCore
 ///           (intent durable)   (once)          (outcome durable)   tokens are handed out from here on
 ///             │ held by another: pause, look     │ storage trouble: pause, settle again
 ///             │ moved on, lost: finish           │ no answer, and the provider bears a repeat: lease again, once
+///             │ not known whether granted: pause, lease again
 /// ```
 ///
 /// Invariants: nothing is sent before a lease was granted; one lease, one send; tokens leave only after they were settled;
@@ -50,6 +51,8 @@ package struct RefreshAttempt: Sendable {
     private let terms: RefreshTerms
     private var state = State.ready
     private var polls = 0
+    /// Since it is not known whether a lease was granted.
+    private var unansweredLeases = 0
     private var repeats = 0
 
     /// - Parameter held: as it was read when it needed a refresh.
@@ -66,7 +69,16 @@ package struct RefreshAttempt: Sendable {
         case (.ready, .begin), (.pausingBeforeRepeat, .paused), (.waiting, .paused):
             return lease()
         case (.leasing, .leased(let answer)):
+            unansweredLeases = 0
             return follow(answer)
+        case (.leasing, .failed(let error)) where error.code == .outcomeUnknown || unansweredLeases > 0:
+            // Given up now, an intent that is on the disk would look like a token that went out.
+            guard let pause = Self.settlePause(after: error, tries: unansweredLeases) else {
+                return finish(.storage(error))
+            }
+            unansweredLeases += 1
+            state = .waiting
+            return .pause(pause)
         case (.sending(let held), .answered(let answer, let now)):
             return settle(terms.settlement(of: answer, for: held, at: now), held)
         case (.settling(let settlement, let held, _), .settled(let answer)):
