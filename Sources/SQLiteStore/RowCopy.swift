@@ -42,6 +42,21 @@ package struct RowCopy {
         }
     }
 
+    /// About how many bytes of a file the rows take that `source`, a database of PostgreSQL, shows: those that live, without
+    /// what the server keeps of older ones and its indexes.
+    package func size(of source: Database) throws -> Int64 {
+        try tables.reduce(Self.emptyFile) { size, table in
+            let rows = try source.count(
+                "SELECT CAST(coalesce(sum(pg_column_size(r.*)), 0) AS bigint) FROM \(table.name) AS r")
+            return size + rows + rows / Self.indexShare
+        }
+    }
+
+    /// Each table and each index has a page.
+    private static let emptyFile: Int64 = 256 << 10
+    /// An index, and the room that is left in pages, take one byte for so many of rows.
+    private static let indexShare: Int64 = 4
+
     /// Copies what `source` shows, which is one snapshot, into tables that are empty, and counts it there.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1; throws to give up.

@@ -125,7 +125,7 @@ public struct VaultBackups: Sendable {
         let keysFile = try request.keysPath.map { try DraftFile(of: $0) }
         let beside = vault.store.isRemote ? request.path : vault.path
         let scratch = request.scratchDirectory ?? VaultFile.directory(of: beside)
-        let size = try sizeOfSource()
+        let size = try sizeOfCopy()
         for directory in [scratch, VaultFile.directory(of: request.path)] {
             try FreeSpace.check(size, in: directory)
         }
@@ -155,17 +155,11 @@ public struct VaultBackups: Sendable {
             keepUntil: request.keepUntil)
     }
 
-    /// About as much as the copy takes.
-    private func sizeOfSource() throws -> Int64 {
+    /// About as much as the copy takes, and the container that is made of it.
+    package func sizeOfCopy() throws -> Int64 {
         guard !vault.store.isRemote else {
-            return try vault.store.reader.read {
-                try $0.count(
-                    """
-                    SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS bigint)
-                    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                    WHERE n.nspname = 'tokenvault' AND c.relkind = 'r'
-                    """)
-            }
+            let copy = try RowCopy(SchemaLedger())
+            return try vault.store.withOwnReader(copy.size)
         }
         return ["", "-wal"].reduce(0) { $0 + Int64(FileFacts(at: vault.path + $1)?.size ?? 0) }
     }
