@@ -212,8 +212,9 @@ golden: test-deps ## Write the golden vault of the newest schema again (only bef
 	TOKENVAULT_REGENERATE_GOLDEN=1 swift test --filter 'the newest is made anew'
 
 .PHONY: crash-matrix
-crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the table in docs/ again
-	TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'
+crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the tables in docs/ again
+	$(call install,$(POSTGRES),swift)
+	TOKENVAULT_TEST_SERVER=1 TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'
 
 .PHONY: rotation-matrix
 rotation-matrix: export PYTHONDONTWRITEBYTECODE = 1

@@ -7,9 +7,9 @@ import VaultCrypto
 
 /// A process that asks its keeper for tokens, for the durability tests to stop at a chosen place and kill.
 ///
-///     keeper-worker VAULT KEY-FILE [PLACE]
+///     keeper-worker VAULT KEY-FILE [PLACE [SECONDS]]
 ///
-/// Standard output, one `write` per line: `ready`; then for each line `get CONNECTION CALLERS` of standard input one line per
+/// `VAULT` is a path or `postgres:SERVICE`; `SECONDS` is how long a call to a provider may take. Standard output, one `write` per line: `ready`; then for each line `get CONNECTION CALLERS` of standard input one line per
 /// caller, `token GENERATION TOKEN MICROSECONDS`, `consent REASON`, `unavailable REASON` or `error CODE`, and `done`. At its
 /// PLACE it says `held` and goes on when it gets a line: `lease` (before the refresh begins), `call` (its intent is on the
 /// disk), `answer` (the reply is here), `hand-out` (the tokens are on the disk).
@@ -19,9 +19,16 @@ struct KeeperWorker {
         let arguments = CommandLine.arguments
         guard arguments.count >= 3 else { exit(2) }
         let place = arguments.count > 3 ? Place(rawValue: arguments[3]) : nil
-        let vault = try await Vault.open(at: arguments[1], unlockedBy: .keyFile(path: arguments[2]))
+        let vault = try await Vault.open(
+            at: VaultPlace(parsing: arguments[1]), unlockedBy: .keyFile(path: arguments[2]))
+        var configuration = KeeperConfiguration()
+        if arguments.count > 4, let seconds = Int(arguments[4]) {
+            configuration.callTimeout = .seconds(seconds)
+        }
         let network = try AsyncHTTPTransport()
-        let keeper = TokenKeeper(vault: vault, transport: HoldingTransport(network: network, place: place))
+        let keeper = TokenKeeper(
+            vault: vault, transport: HoldingTransport(network: network, place: place),
+            configuration: configuration)
         say("ready")
         while let line = readLine() {
             let words = line.split(separator: " ")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -15,29 +16,48 @@ extension Durability {
 
         /// `make crash-matrix` writes the table that this compares.
         @Test func `each point under each policy ends as the table in the documentation says`() async throws {
+            try await Self.compare(on: .file)
+        }
+
+        /// One process is killed, another goes on: they share nothing but the server.
+        @Test(.withServer) func `the same on PostgreSQL, where another process goes on`() async throws {
+            try await Self.compare(on: .postgres)
+        }
+
+        private static func compare(on ground: Ground) async throws {
+            let points = CrashPoint.all(on: ground)
             let columns = try await withThrowingTaskGroup(of: (Int, [Recovery]).self) { group in
                 for (index, policy) in Self.policies.enumerated() {
-                    group.addTask { (index, try await Self.column(policy)) }
+                    group.addTask { (index, try await Self.column(policy, on: ground, points)) }
                 }
                 return try await group.reduce(into: [[Recovery]](repeating: [], count: Self.policies.count)) {
                     $0[$1.0] = $1.1
                 }
             }
-            let table = Self.table(columns)
+            let table = Self.table(columns, points)
             print(table)
             if ProcessInfo.processInfo.environment["TOKENVAULT_REGENERATE_MATRIX"] == "1" {
-                try DocumentedTable.write(table)
+                try DocumentedTable.write(table, of: ground)
             }
-            #expect(try DocumentedTable.read() == table, "run 'make crash-matrix' and look at what changed")
+            #expect(
+                try DocumentedTable.read(of: ground) == table,
+                "run 'make crash-matrix' and look at what changed")
         }
 
-        private static func column(_ policy: Provider.ReplayPolicy) async throws -> [Recovery] {
-            let rig = try await KeeperRig(policy, connections: CrashPoint.all.count)
+        private static func column(
+            _ policy: Provider.ReplayPolicy, on ground: Ground, _ points: [CrashPoint]
+        ) async throws -> [Recovery] {
+            let rig = try await KeeperRig(policy, on: ground, connections: points.count)
+            var other = try await OtherWorker(rig)
+            let refreshes = points.enumerated().map { index, point in
+                KilledRefresh(rig: rig, point: point, connection: rig.connections[index], family: index)
+            }
+            var handedOut: [String?] = []
+            for refresh in refreshes { handedOut.append(try await refresh.kill()) }
+            let vault = try await rig.open()
             var column: [Recovery] = []
-            for (index, point) in CrashPoint.all.enumerated() {
-                let killed = KilledRefresh(
-                    rig: rig, point: point, connection: rig.connections[index], family: index)
-                let recovery = try await killed.run()
+            for (index, point) in points.enumerated() {
+                let recovery = try await refreshes[index].recover(by: &other, vault, handedOut[index])
                 #expect(recovery == point.expected(policy), "\(policy), \(point.name)")
                 let family = rig.provider.families[index]
                 switch policy {
@@ -50,17 +70,17 @@ extension Durability {
             #expect(
                 rig.provider.reuseAlarms
                     == (policy == .rejected ? column.count { $0 == .consent(asked: true) } : 0))
-            let vault = try await rig.rig.open()
+            await other.end()
             try await vault.expectIntactLog("\(policy)")
             await vault.close()
             try await rig.server.shutdown()
             return column
         }
 
-        private static func table(_ columns: [[Recovery]]) -> String {
+        private static func table(_ columns: [[Recovery]], _ points: [CrashPoint]) -> String {
             var lines = ["| killed at | " + policies.map { "`\($0.word)`" }.joined(separator: " | ") + " |"]
             lines.append("|---|" + policies.map { _ in "---|" }.joined())
-            for (row, point) in CrashPoint.all.enumerated() {
+            for (row, point) in points.enumerated() {
                 lines.append("| \(point.name) | " + columns.map(\.[row].text).joined(separator: " | ") + " |")
             }
             return lines.joined(separator: "\n")
@@ -70,28 +90,31 @@ extension Durability {
 
 /// The table between its marks in docs/keeper.md, or in a file of its own.
 private enum DocumentedTable {
-    private static let (begin, end) = ("<!-- crash matrix -->\n", "\n<!-- end of crash matrix -->")
+    private static func begin(_ ground: Ground) -> String {
+        ground == .file ? "<!-- crash matrix -->\n" : "<!-- crash matrix on PostgreSQL -->\n"
+    }
+    private static let end = "\n<!-- end of crash matrix -->"
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "docs")
 
-    static func read() throws -> String {
-        let (_, text, range) = try find()
+    static func read(of ground: Ground) throws -> String {
+        let (_, text, range) = try find(ground)
         return String(text[range])
     }
 
-    static func write(_ table: String) throws {
-        var (file, text, range) = try find()
+    static func write(_ table: String, of ground: Ground) throws {
+        var (file, text, range) = try find(ground)
         text.replaceSubrange(range, with: table)
         try text.write(to: file, atomically: true, encoding: .utf8)
     }
 
-    private static func find() throws -> (URL, String, Range<String.Index>) {
+    private static func find(_ ground: Ground) throws -> (URL, String, Range<String.Index>) {
         for name in ["keeper.md", "keeper-crash-matrix.md"] {
             let file = folder.appending(path: name)
             guard let text = try? String(contentsOf: file, encoding: .utf8),
-                let start = text.range(of: begin),
-                let stop = text.range(of: end)
+                let start = text.range(of: begin(ground)),
+                let stop = text.range(of: end, range: start.upperBound..<text.endIndex)
             else { continue }
             return (file, text, start.upperBound..<stop.lowerBound)
         }

@@ -21,6 +21,8 @@ struct CrashPoint: Sendable {
         case held
         /// The n-th call of that name after the hold, before the kernel does it.
         case call(String, Int)
+        /// The writer's n-th message to the server after the hold, before it leaves the process, or when it has left.
+        case message(Int, hasLeft: Bool)
         /// The provider has the request.
         case arrived
         /// The provider has exchanged the token.
@@ -39,8 +41,19 @@ struct CrashPoint: Sendable {
 
     private static let never = Duration.seconds(3600)
 
-    static let all: [CrashPoint] = [
-        Self(name: "before the lease", place: "lease", strike: .held, progress: .untouched),
+    static func all(on ground: Ground) -> [CrashPoint] {
+        let (intent, tokens) =
+            ground == .file ? (intentInFile, tokensInFile) : (intentOnServer, tokensOnServer)
+        return [Self(name: "before the lease", place: "lease", strike: .held, progress: .untouched)]
+            + intent + calling + tokens + [
+                Self(
+                    name: "tokens stored, not handed out", place: "hand-out", strike: .held, progress: .stored
+                ),
+                Self(name: "token handed out", place: "nowhere", strike: .handedOut, progress: .stored),
+            ]
+    }
+
+    private static let intentInFile: [CrashPoint] = [
         Self(
             name: "first write of the intent to the WAL", place: "lease", strike: .call("pwrite64", 1),
             progress: .untouched),
@@ -49,6 +62,21 @@ struct CrashPoint: Sendable {
             progress: .untouched),
         Self(
             name: "fsync of the intent", place: "lease", strike: .call("fdatasync", 1), progress: .intended),
+    ]
+
+    private static let intentOnServer: [CrashPoint] = [
+        Self(
+            name: "question before the intent", place: "lease", strike: .message(1, hasLeft: false),
+            progress: .untouched),
+        Self(
+            name: "the lock had, commit of the intent not sent", place: "lease",
+            strike: .message(2, hasLeft: false), progress: .untouched),
+        Self(
+            name: "commit of the intent sent, its answer not read", place: "lease",
+            strike: .message(2, hasLeft: true), progress: .intended),
+    ]
+
+    private static let calling: [CrashPoint] = [
         Self(name: "intent durable, nothing sent", place: "call", strike: .held, progress: .intended),
         Self(name: "connect", place: "call", strike: .call("connect", 1), progress: .intended),
         Self(
@@ -67,6 +95,9 @@ struct CrashPoint: Sendable {
             name: "answer half read", place: "call", strike: .read("HTTP/1.1 200"), progress: .exchanged,
             fault: .slow(never)),
         Self(name: "answer read, not stored", place: "answer", strike: .held, progress: .exchanged),
+    ]
+
+    private static let tokensInFile: [CrashPoint] = [
         Self(
             name: "first write of the tokens to the WAL", place: "answer", strike: .call("pwrite64", 1),
             progress: .exchanged),
@@ -75,8 +106,18 @@ struct CrashPoint: Sendable {
             progress: .exchanged),
         Self(
             name: "fsync of the tokens", place: "answer", strike: .call("fdatasync", 1), progress: .stored),
-        Self(name: "tokens stored, not handed out", place: "hand-out", strike: .held, progress: .stored),
-        Self(name: "token handed out", place: "nowhere", strike: .handedOut, progress: .stored),
+    ]
+
+    private static let tokensOnServer: [CrashPoint] = [
+        Self(
+            name: "question before the tokens", place: "answer", strike: .message(1, hasLeft: false),
+            progress: .exchanged),
+        Self(
+            name: "the lock had, commit of the tokens not sent", place: "answer",
+            strike: .message(2, hasLeft: false), progress: .exchanged),
+        Self(
+            name: "commit of the tokens sent, its answer not read", place: "answer",
+            strike: .message(2, hasLeft: true), progress: .stored),
     ]
 
     /// What the rules promise for the connection afterwards.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -14,7 +15,18 @@ extension Durability {
         func `512 callers in 8 processes: one redemption, one token`(policy: Provider.ReplayPolicy)
             async throws
         {
-            let rig = try await KeeperRig(policy, connections: Self.rounds)
+            try await Self.contend(policy, on: .file)
+        }
+
+        @Test(.withServer, arguments: [Provider.ReplayPolicy.rejected, .revokes])
+        func `512 callers in 8 processes on PostgreSQL: one redemption, one token`(
+            policy: Provider.ReplayPolicy
+        ) async throws {
+            try await Self.contend(policy, on: .postgres)
+        }
+
+        private static func contend(_ policy: Provider.ReplayPolicy, on ground: Ground) async throws {
+            let rig = try await KeeperRig(policy, on: ground, connections: Self.rounds)
             var spans: [Int] = []
             let workers = try (0..<Self.processes).map { _ in try rig.worker() }
             var lines = workers.map { $0.lines.makeAsyncIterator() }
@@ -44,14 +56,14 @@ extension Durability {
             #expect(rig.provider.tokenRequests == Self.rounds)
             for worker in workers { worker.closeInput() }
             for worker in workers { #expect(await worker.end() == .exited(0)) }
-            let vault = try await rig.rig.open()
+            let vault = try await rig.open()
             try await vault.expectIntactLog("\(policy)")
             await vault.close()
             try await rig.server.shutdown()
             spans.sort()
             let (middle, high) = (spans[spans.count / 2], spans[spans.count * 99 / 100])
             print(
-                "contention, \(policy.word): p50 \(middle / 1000) ms, p99 \(high / 1000) ms of \(spans.count) calls; the provider takes 150 ms"
+                "contention, \(ground), \(policy.word): p50 \(middle / 1000) ms, p99 \(high / 1000) ms of \(spans.count) calls; the provider takes 150 ms"
             )
             #expect(high < 5_000_000)
         }

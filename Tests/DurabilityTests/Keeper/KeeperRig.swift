@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -6,23 +7,40 @@ import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
+/// Where the vault of a test is that several processes use.
+enum Ground: Sendable {
+    case file
+    /// For processes that know nothing of each other but what the server tells: they could be on two machines.
+    case postgres
+}
+
 /// A vault that holds connections to a scripted provider on loopback, for worker processes to refresh.
 final class KeeperRig: Sendable {
-    let rig: Rig
+    private let rig: Rig
+    private let cluster: PostgresCluster?
+    let place: VaultPlace
     let server: ScriptedServer
     let connections: [ConnectionID]
 
     var provider: ScriptedProvider { server.provider }
 
-    /// - Parameter count: of connections, each with an access token that is over.
-    init(_ policy: Provider.ReplayPolicy, connections count: Int) async throws {
+    /// - Parameters:
+    ///   - own: a server; nil: the one that all tests share.
+    ///   - count: of connections, each with an access token that is over.
+    init(
+        _ policy: Provider.ReplayPolicy, on ground: Ground, in own: PostgresCluster? = nil,
+        connections count: Int
+    ) async throws {
         var entry = Provider(
             name: "scripted", title: "Scripted", endpoints: .init(token: "https://provider.example/token"))
         entry.refresh.replay = policy
         let provider = ScriptedProvider(entry, seed: 1)
         rig = try Rig()
+        cluster = ground == .postgres ? try own ?? PostgresCluster.shared.get() : nil
+        place = try cluster.map { .postgres(service: try $0.makeDatabase()) } ?? .file(rig.path)
         server = try await ScriptedServer.start(provider)
-        let vault = try await Vault.create(at: rig.path, unlockedBy: .keyFile(path: rig.keyFile))
+        let vault = try await Vault.create(
+            at: place, unlockedBy: .keyFile(path: rig.keyFile), isSingle: true)
         let owner = try await vault.users.add("alice").id
         let options = ScriptedOptions(entry)
         var new = NewProvider(
@@ -45,9 +63,19 @@ final class KeeperRig: Sendable {
         await vault.close()
     }
 
-    /// - Parameter place: where it says `held` and waits.
-    func worker(holdingAt place: String = "nowhere") throws -> ChildProcess {
-        try ChildProcess([Self.executable, rig.path, rig.keyFile, place])
+    deinit { if case .postgres(let service) = place { cluster?.giveBack(service) } }
+
+    func open() async throws -> Vault {
+        try await Vault.open(at: place, unlockedBy: .keyFile(path: rig.keyFile))
+    }
+
+    /// - Parameters:
+    ///   - stop: where it says `held` and waits.
+    ///   - seconds: that a call to a provider may take.
+    func worker(holdingAt stop: String = "nowhere", callsWithin seconds: Int = 30) throws -> ChildProcess {
+        try ChildProcess(
+            [Self.executable, "\(place)", rig.keyFile, stop, "\(seconds)"],
+            environment: cluster == nil ? [:] : ["PGSERVICEFILE": PostgresCluster.servicesFile])
     }
 
     private static func yaml(_ policy: Provider.ReplayPolicy) -> String {

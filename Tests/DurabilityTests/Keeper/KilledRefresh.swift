@@ -7,25 +7,21 @@ import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
-/// One refresh that is killed at a point, and what the next process makes of it.
+/// One refresh that is killed at a point, and what another process makes of it.
 struct KilledRefresh {
+    /// Of a call to the provider: the lease lasts half as long again, and the other process waits for its end.
+    private static let seconds = 6
     let rig: KeeperRig
     let point: CrashPoint
     let connection: ConnectionID
     /// Of the connection, at the provider.
     let family: Int
 
-    /// - Returns: how the connection stands after its recovery.
-    func run() async throws -> Recovery {
-        let handedOut = try await kill()
-        if case .exchanged = point.progress { try await exchanged() }
-        return try await recover(handedOut)
-    }
-
-    private func kill() async throws -> String? {
+    /// - Returns: the token that was handed out.
+    func kill() async throws -> String? {
         let requests = rig.provider.tokenRequests
         if let fault = point.fault { rig.provider.failNext(fault) }
-        let worker = try rig.worker(holdingAt: point.place)
+        let worker = try rig.worker(holdingAt: point.place, callsWithin: Self.seconds)
         var lines = worker.lines.makeAsyncIterator()
         var heard = await lines.next()
         try #require(heard == "ready", "\(point.name)")
@@ -41,6 +37,19 @@ struct KilledRefresh {
             let tracer = try await Tracer(
                 worker, ["-e", "trace=\(name)", "-e", "inject=\(name):signal=KILL:when=\(count)"])
             worker.send("go\n")
+            try await until { worker.isGone }
+            _ = await tracer.process.end()
+        case .message(let count, let hasLeft):
+            // Long enough that nothing of the answer is read.
+            let fault = hasLeft ? "delay_exit=20s" : "signal=KILL"
+            let tracer = try await Tracer(
+                worker, ["-e", "trace=sendto", "-e", "inject=sendto:\(fault):when=\(count)"],
+                thread: "tokenvault.writ")
+            worker.send("go\n")
+            if hasLeft {
+                try await until { tracer.log.split(separator: "\n").count { $0.contains(") = ") } == count }
+                worker.signal(SIGKILL)
+            }
             try await until { worker.isGone }
             _ = await tracer.process.end()
         case .arrived:
@@ -62,6 +71,7 @@ struct KilledRefresh {
         }
         let end = await worker.end()
         try #require(end == .killed(by: SIGKILL), "\(point.name)")
+        if case .exchanged = point.progress { try await exchanged() }
         return token
     }
 
@@ -69,58 +79,92 @@ struct KilledRefresh {
         try await until { rig.provider.redemptions(of: family).first == 1 }
     }
 
-    /// The next process comes when the lease is over.
-    private func recover(_ handedOut: String?) async throws -> Recovery {
-        let vault = try await Vault.open(
-            at: rig.rig.path, unlockedBy: .keyFile(path: rig.rig.keyFile),
-            configuration: VaultConfiguration(clock: LaterClock(by: .seconds(46))))
+    /// Asks another process for the token, which has had the vault open all along.
+    ///
+    /// - Parameter vault: to look at the connection.
+    /// - Returns: how the connection stands then.
+    func recover(
+        by other: inout OtherWorker, _ vault: Vault, _ handedOut: String?
+    ) async throws -> Recovery {
         let requests = rig.provider.tokenRequests
-        let keeper = TokenKeeper(vault: vault, transport: ScriptedTransport(rig.provider))
-        let answer = try await keeper.accessToken(for: connection)
+        let answer = try await other.get(connection)
         let asked = rig.provider.tokenRequests - requests
         let held = try await vault.heldConnection(connection)
-        await vault.close()
         #expect(asked <= 1)
-        switch answer {
-        case .ready(let ready):
-            let text = ready.token.withExposed { String(decoding: $0, as: UTF8.self) }
+        switch answer.first {
+        case "token":
             let refresh = held.pair?.refreshToken?.withExposed { String(decoding: $0, as: UTF8.self) }
-            #expect(rig.provider.isLive(accessToken: text), "\(point.name)")
+            #expect(rig.provider.isLive(accessToken: answer[2]), "\(point.name)")
             #expect(rig.provider.isLive(refreshToken: try #require(refresh)), "\(point.name)")
-            if let handedOut { #expect(text == handedOut) }
+            if let handedOut { #expect(answer[2] == handedOut) }
             return asked == 0 ? .stored : .refreshed
-        case .needsConsent(let need):
-            #expect(need.reason == .lostResponse, "\(point.name)")
+        case "consent":
+            #expect(answer[1] == "lost-response", "\(point.name)")
             #expect(held.connection.reason == "lost-response", "\(point.name)")
             return .consent(asked: asked == 1)
-        case .unavailable(_, let reason):
-            throw VaultError(.unavailable, "\(point.name): \(reason.rawValue)")
+        default: throw VaultError(.unavailable, "\(point.name): \(answer.joined(separator: " "))")
         }
     }
 }
 
-/// strace on every thread of a running process.
-private struct Tracer {
+/// A process beside those that are killed.
+struct OtherWorker {
+    private let process: ChildProcess
+    private var lines: AsyncStream<String>.AsyncIterator
+
+    init(_ rig: KeeperRig) async throws {
+        process = try rig.worker()
+        lines = process.lines.makeAsyncIterator()
+        let line = await lines.next()
+        try #require(line == "ready")
+    }
+
+    /// - Returns: the words of its answer.
+    mutating func get(_ connection: ConnectionID) async throws -> [String] {
+        process.send("get \(connection.rawValue) 1\n")
+        let (answer, end) = (await lines.next(), await lines.next())
+        try #require(end == "done")
+        return try #require(answer).split(separator: " ").map(String.init)
+    }
+
+    func end() async {
+        process.closeInput()
+        #expect(await process.end() == .exited(0))
+    }
+}
+
+/// strace on every thread of a running process, or on one.
+struct Tracer {
     let process: ChildProcess
     private let file: String
 
-    init(_ worker: ChildProcess, _ arguments: [String]) async throws {
+    init(_ worker: ChildProcess, _ arguments: [String], thread name: String? = nil) async throws {
         let file = NSTemporaryDirectory() + "keeper-calls-\(worker.id)"
         self.file = file
-        process = try ChildProcess(["strace", "-f", "-qq", "-p", "\(worker.id)", "-o", file] + arguments)
-        try await until { Self.isTraced(worker.id) }
+        let threads = Self.threads(of: worker.id, named: name)
+        let target =
+            name == nil
+            ? ["-f", "-p", "\(worker.id)"]
+            : ["-p", threads.first.map { ($0 as NSString).lastPathComponent } ?? "0"]
+        process = try ChildProcess(["strace", "-qq", "-o", file] + target + arguments)
+        try await until { Self.areTraced(Self.threads(of: worker.id, named: name)) }
     }
 
     var log: String { (try? String(contentsOfFile: file, encoding: .utf8)) ?? "" }
 
-    private static func isTraced(_ id: pid_t) -> Bool {
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/task")) ?? []
-        return !tasks.isEmpty
-            && tasks.allSatisfy { task in
-                let status = try? String(contentsOfFile: "/proc/\(id)/task/\(task)/status", encoding: .utf8)
-                return status?.contains("TracerPid:\t0\n") == false
-            }
+    /// - Parameter name: nil: all.
+    private static func threads(of process: pid_t, named name: String?) -> [String] {
+        let folder = "/proc/\(process)/task/"
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        guard let name else { return all.map { folder + $0 } }
+        return all.map { folder + $0 }.filter { text($0 + "/comm") == name + "\n" }
     }
+
+    private static func areTraced(_ threads: [String]) -> Bool {
+        !threads.isEmpty && threads.allSatisfy { text($0 + "/status")?.contains("TracerPid:\t0\n") == false }
+    }
+
+    private static func text(_ file: String) -> String? { try? String(contentsOfFile: file, encoding: .utf8) }
 }
 
 extension ChildProcess {
@@ -134,16 +178,4 @@ extension ChildProcess {
 private func until(_ isSo: () -> Bool) async throws {
     let hasCome = try await Waiting.until(within: .seconds(15), every: .milliseconds(2)) { isSo() }
     try #require(hasCome, "it did not come to that")
-}
-
-/// The machine's clocks, some time on.
-private struct LaterClock: VaultClock {
-    private let span: Duration
-    private let clock = SystemClock()
-
-    init(by span: Duration) { self.span = span }
-
-    func now() -> VaultInstant { clock.now().advanced(by: span) }
-    var name: String { clock.name }
-    func monotonic() -> Duration { clock.monotonic() + span }
 }
