@@ -220,6 +220,11 @@ let examples: [Target] = [
 let tests: [Target] = [
     // Seeds, rounds and waits of all of them.
     .target(name: "TestSupport", path: "Tests/Support"),
+    // PostgreSQL databases for the vaults of tests.
+    .target(
+        name: "TestStores",
+        dependencies: ["TestSupport", "VaultCore", "VaultCrypto", "PostgresStore", "TokenVault", logging],
+        path: "Tests/Stores"),
     // A process for the durability tests to kill, stop and deceive.
     .executableTarget(
         name: "vault-worker",
@@ -264,7 +269,8 @@ let tests: [Target] = [
     .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "CVaultShims", "VaultStore", "TokenVault",
+            "TestStores", "TestSupport", "VaultCore", "VaultCrypto", "CVaultShims", "VaultStore",
+            "TokenVault",
             "VaultAudit", "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird,
             hummingbirdCore, httpTypes, logging, tracing, inMemoryTracing, lifecycle,
         ]),
@@ -274,7 +280,8 @@ let tests: [Target] = [
     .testTarget(
         name: "TokenKeeperTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "VaultAudit", "TokenKeeper",
+            "TestStores", "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "VaultAudit",
+            "TokenKeeper",
             "TokenVaultTesting", metrics, metricsTestKit, tracing, inMemoryTracing, logging,
         ]),
     .testTarget(
@@ -294,7 +301,8 @@ let tests: [Target] = [
     .testTarget(
         name: "TokenVaultTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
+            "TestStores", "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog",
+            "VaultStore",
             "SQLiteStore", "PostgresStore", "TokenVault", "VaultAudit", "VaultCustody", "TokenIssuer",
             "OpenIDConnect", "TokenKeeper", "TokenVaultTesting", logging,
         ],

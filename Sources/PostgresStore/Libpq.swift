@@ -75,7 +75,9 @@ enum PostgresFailure {
         case "42501":
             VaultError(
                 .permissionDenied, "The database role may not do this (SQLSTATE 42501).",
-                remedy: "Let the role own the schema \(PostgresSchema.name), or create the vault with it.")
+                remedy:
+                    "Use a role with the rights that this needs, or the owner of the schema \(PostgresSchema.name)."
+            )
         case "58030", "58P01":
             VaultError(
                 .ioFailure, "A disk of the database server failed; nothing was changed.",

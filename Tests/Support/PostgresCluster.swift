@@ -172,17 +172,17 @@ package final class PostgresCluster: @unchecked Sendable {
         if isEmpty != nil { databases.withLock { $0.free.append(service) } }
     }
 
-    /// Runs statements as the owner of everything.
+    /// Runs statements.
     ///
+    /// - Parameter user: by default the owner of everything.
     /// - Returns: their rows, columns between `|`.
     @discardableResult
-    package func run(_ sql: String, in database: String) throws -> String {
+    package func run(_ sql: String, in database: String, as user: String = "tokenvault") throws -> String {
         let psql = Process()
         let output = Pipe()
         psql.executableURL = URL(fileURLWithPath: binaries + "/psql")
         psql.arguments = [
-            "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U",
-            "tokenvault",
+            "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U", user,
             "-d", database, "-c", "SET search_path = tokenvault", "-c", sql,
         ]
         psql.standardOutput = output

@@ -204,7 +204,7 @@ import VaultCore
         #expect(try await bench.vault.connection(connection.id).state == .revoked)
         #expect(bench.server.families.map(\.isRevoked) == [true])
         try await bench.keeper.remove(connection.id)
-        let report = try await bench.vault.log.verify()
+        let report = try await bench.verify()
         #expect(report.isIntact, "\(report)")
     }
 }

@@ -48,7 +48,7 @@ import VaultCore
         #expect(try await bench.vault.connections().map(\.id) == [first.id])
         #expect(try await bench.vault.connection(first.id).generation == first.generation)
         #expect(bench.server.isLive(accessToken: try await bench.ready(first.id).text))
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 
     @Test func `one that may replace it does, and is the account from then on`() async throws {

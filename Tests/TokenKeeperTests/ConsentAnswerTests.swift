@@ -132,7 +132,7 @@ extension ProviderReply {
         #expect(try await bench.vault.connections().map(\.id) == [before.id])
         #expect(try await bench.vault.connection(before.id).generation == before.generation)
         #expect(bench.server.isLive(accessToken: try await bench.ready(before.id).text))
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 
     @Test func `where the provider does not answer now, its tokens are kept and revoked later`() async throws

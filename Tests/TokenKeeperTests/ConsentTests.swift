@@ -244,7 +244,7 @@ import VaultCore
             #expect(token.text.isEmpty == false)
         }
         #expect(bench.server.reuseAlarms == 0)
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 
     @Test func `removing a user ends the connections, and a service revokes them at the provider`()
@@ -257,6 +257,6 @@ import VaultCore
         await bench.keeper.attend(to: connection.id, try await bench.keeper.knownProvider(of: connection))
         #expect(bench.server.families.map(\.isRevoked) == [true])
         #expect(try await bench.vault.connection(connection.id).state == .revoked)
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 }

@@ -68,7 +68,7 @@ import VaultCore
         #expect(try await bench.history(other) == events)
         // What is gone has no provider any more; everything else names it.
         for event in events { #expect((event.providerName == nil) == (event.connection == first.id)) }
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 
     @Test func `a connection without revocation endpoint ends at once, and told once`() async throws {

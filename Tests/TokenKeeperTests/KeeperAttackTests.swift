@@ -184,7 +184,7 @@ import VaultCore
             return
         }
         #expect(now.connection.state == .live)
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 
     @Test func `a user who is disabled gets no token by any door`() async throws {

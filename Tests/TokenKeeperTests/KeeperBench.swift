@@ -1,9 +1,12 @@
 import Foundation
 import Logging
 import Synchronization
+import TestStores
+import TestSupport
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
 
@@ -38,6 +41,7 @@ final class KeeperBench: Sendable {
     let directory: String
     let clock: KeeperClock
     let vault: Vault
+    private let database: TestDatabase?
     let server: ScriptedProvider
     let keeper: TokenKeeper
     let user: User
@@ -57,9 +61,15 @@ final class KeeperBench: Sendable {
         try Vault.createKeyFile(at: directory + "/key")
         var configuration = VaultConfiguration(clock: clock)
         if let logger { configuration.logger = logger }
-        vault = try await Vault.create(
-            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            configuration: configuration)
+        let key = KeySource.keyFile(path: directory + "/key")
+        database = TestStore.isPostgres ? try TestDatabase(for: .keeper) : nil
+        vault =
+            if let database {
+                try await database.makeVault(unlockedBy: key, configuration)
+            } else {
+                try await Vault.create(
+                    at: directory + "/vault", unlockedBy: key, configuration: configuration)
+            }
         user = try await vault.users.add("alice")
         let entry = try ProviderReader.read(yaml, file: "test")
         server = ScriptedProvider(entry, seed: seed, now: { clock.now() })
@@ -85,11 +95,26 @@ final class KeeperBench: Sendable {
     }
 
     /// Another process on the same vault.
-    func another() async throws -> TokenKeeper {
-        let vault = try await Vault.open(
-            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            configuration: VaultConfiguration(clock: clock))
-        return Self.keeper(vault, server, clock)
+    func another() async throws -> TokenKeeper { Self.keeper(try await open(), server, clock) }
+
+    /// - Parameter isWhole: with all rights and keys, whichever the bench's own vault has.
+    private func open(isWhole: Bool = false) async throws -> Vault {
+        let key = KeySource.keyFile(path: directory + "/key")
+        let configuration = VaultConfiguration(clock: clock)
+        if let database {
+            return try await database.open(unlockedBy: key, configuration, isWhole: isWhole)
+        }
+        return try await Vault.open(
+            at: directory + "/vault", unlockedBy: key, configuration: configuration)
+    }
+
+    /// What a whole verification of the log finds.
+    func verify() async throws -> AuditReport {
+        guard database != nil else { return try await vault.log.verify() }
+        let vault = try await open(isWhole: true)
+        let report = try await vault.log.verify()
+        await vault.close()
+        return report
     }
 
     /// A provider that keeps to the standards, its tokens an hour old at most.

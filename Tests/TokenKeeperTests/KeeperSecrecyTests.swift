@@ -52,10 +52,11 @@ import VaultCore
                 #expect(file.range(of: Data(secret.utf8)) == nil, "in vault\(suffix)")
             }
         }
-        #expect(try await bench.vault.log.verify().isIntact)
+        #expect(try await bench.verify().isIntact)
     }
 
-    @Test func `a connection's row that was edited from outside is refused when read`() async throws {
+    @Test(.ofFiles) func `a connection's row that was edited from outside is refused when read`() async throws
+    {
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
         for change in [
@@ -76,7 +77,9 @@ import VaultCore
         #expect(try await bench.vault.connection(connection.id).state == .live)
     }
 
-    @Test func `sealed tokens moved to another connection, or back a generation, do not open`() async throws {
+    @Test(.ofFiles) func `sealed tokens moved to another connection, or back a generation, do not open`()
+        async throws
+    {
         let bench = try await KeeperBench()
         let first = try await bench.connect(label: "first")
         let second = try await bench.connect(label: "second")

@@ -1,6 +1,7 @@
 import Foundation
 import PostgresStore
 import Synchronization
+import TestStores
 import TestSupport
 import Testing
 import TokenRotation

@@ -8,7 +8,8 @@ import VaultCore
 import VaultCrypto
 
 /// Promise 9: what is wrong with the vault's files is told the operator, and to clients it is 503.
-@Suite(.serialized, .bounded) struct `P9: a damaged or misplaced vault answers 503 and is not ready` {
+@Suite(.serialized, .bounded, .ofFiles) struct `P9: a damaged or misplaced vault answers 503 and is not ready`
+{
     /// What the operator reads.
     private let lines = LogLines()
 

@@ -90,9 +90,7 @@ import VaultCrypto
     private func otherProcess<Result: Sendable>(
         _ server: TestServer, _ change: (Vault) async throws -> Result
     ) async throws -> Result {
-        let other = try await Vault.open(
-            at: server.directory + "/vault", unlockedBy: .keyFile(path: server.directory + "/key"),
-            configuration: VaultConfiguration(channel: .command, clock: server.clock))
+        let other = try await server.elsewhere(.command)
         do {
             let result = try await change(other)
             await other.close()

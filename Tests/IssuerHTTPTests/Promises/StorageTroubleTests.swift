@@ -8,7 +8,7 @@ import VaultCore
 import VaultCrypto
 
 /// Promise 9: busy or failing storage answers 503 with Retry-After, never invalid_grant, never a burnt token.
-@Suite(.serialized, .bounded) struct `Storage trouble` {
+@Suite(.serialized, .bounded, .ofFiles) struct `Storage trouble` {
     private func expectUnavailable(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 503, comment)
         #expect(reply.error == "temporarily_unavailable", comment)

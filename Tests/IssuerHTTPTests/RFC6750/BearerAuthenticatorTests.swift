@@ -169,9 +169,7 @@ import VaultCrypto
         try await TestServer.run { server in
             let app = try await server.client()
             let tokens = try await server.tokens(app)
-            let elsewhere = try await Vault.open(
-                at: server.vault.path, unlockedBy: .keyFile(path: server.directory + "/key"),
-                configuration: VaultConfiguration(clock: server.clock))
+            let elsewhere = try await server.elsewhere()
             try await TestHost.run(server) { host in
                 #expect(try await host.get("/plain", bearer: tokens.accessToken).status == 200)
                 let grant = try #require(try await elsewhere.grants.list().first)
@@ -187,9 +185,7 @@ import VaultCrypto
             let app = try await server.client()
             let token = try await server.tokens(app).accessToken
             // Another door to the same file: this one is shut while its host still serves.
-            let vault = try await Vault.open(
-                at: server.vault.path, unlockedBy: .keyFile(path: server.directory + "/key"),
-                configuration: VaultConfiguration(clock: server.clock))
+            let vault = try await server.elsewhere()
             try await TestHost.run(server, vault: vault) { host in
                 #expect(try await host.get("/plain", bearer: token).status == 200)
                 await vault.close()

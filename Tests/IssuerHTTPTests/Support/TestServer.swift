@@ -3,6 +3,8 @@ import IssuerHTTP
 import Logging
 import ServiceLifecycle
 import Synchronization
+import TestStores
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
@@ -20,6 +22,8 @@ struct TestServer: Sendable {
     /// The URL that clients know it by.
     let issuer: String
     let log: LogLines
+    /// Where the vault is, if it is in no file.
+    let database: TestDatabase?
     /// Begins a graceful shutdown.
     let shutDown: @Sendable () async -> Void
 
@@ -37,13 +41,21 @@ struct TestServer: Sendable {
         try Vault.createKeyFile(at: directory + "/key")
         let clock = SettableClock(1_767_607_200_000)
         let log = LogLines()
-        let vault = try await Vault.create(
-            at: directory + "/vault", unlockedBy: key,
-            configuration: VaultConfiguration(channel: .http, clock: clock, logger: log.logger))
+        let settings = VaultConfiguration(channel: .http, clock: clock, logger: log.logger)
+        let database = TestStore.isPostgres ? try TestDatabase(for: .issuer) : nil
+        let vault =
+            if let database {
+                try await database.makeVault(unlockedBy: key, settings)
+            } else {
+                try await Vault.create(at: directory + "/vault", unlockedBy: key, configuration: settings)
+            }
         do {
             try await serve(
-                vault, directory, clock, profile, requests, log: log, configure: configure, body)
-            #expect(try await vault.log.verify().findings == [])
+                vault, directory, clock, profile, requests, log: log, in: database, configure: configure,
+                body)
+            let whole = try await database?.open(unlockedBy: key, settings, isWhole: true)
+            #expect(try await (whole ?? vault).log.verify().findings == [])
+            await whole?.close()
         } catch {
             await vault.close()
             throw error
@@ -55,6 +67,7 @@ struct TestServer: Sendable {
     static func serve(
         _ vault: Vault, _ directory: String, _ clock: SettableClock, _ profile: IssuerProfile = .standard,
         _ requests: RequestConfiguration = RequestConfiguration(), log: LogLines = LogLines(),
+        in database: TestDatabase? = nil,
         configure: (inout IssuerServerConfiguration, Vault) -> Void = { _, _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
@@ -75,7 +88,7 @@ struct TestServer: Sendable {
                 let port = try #require(URL(string: url)?.port)
                 let test = TestServer(
                     directory: directory, vault: vault, clock: clock, port: port,
-                    issuer: configuration.issuer ?? url, log: log,
+                    issuer: configuration.issuer ?? url, log: log, database: database,
                     shutDown: { await group.triggerGracefulShutdown() })
                 do { try await body(test) } catch {
                     await group.triggerGracefulShutdown()
@@ -85,6 +98,14 @@ struct TestServer: Sendable {
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
         }
+    }
+
+    /// The same vault as another process has it.
+    func elsewhere(_ channel: AuditChannel = .library) async throws -> Vault {
+        let key = KeySource.keyFile(path: directory + "/key")
+        let configuration = VaultConfiguration(channel: channel, clock: clock)
+        if let database { return try await database.open(unlockedBy: key, configuration) }
+        return try await Vault.open(at: vault.path, unlockedBy: key, configuration: configuration)
     }
 }
 

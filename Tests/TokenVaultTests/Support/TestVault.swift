@@ -1,7 +1,7 @@
 import Foundation
 import Logging
-import PostgresStore
 import SQLiteStore
+import TestStores
 import TestSupport
 import Testing
 import TokenRotation
@@ -10,19 +10,6 @@ import TokenVaultTesting
 import VaultAudit
 import VaultCore
 import VaultCrypto
-
-/// Which store the tests run on that are not about files: every store has to pass them.
-enum TestStore {
-    private static let name = ProcessInfo.processInfo.environment["TOKENVAULT_TEST_STORE"]
-    static let isMemory = name == "memory"
-    static let isPostgres = name == "postgres"
-    static let isFile = !isMemory && !isPostgres
-}
-
-extension Trait where Self == ConditionTrait {
-    /// What is proved is about a vault's files, or about several processes.
-    static var ofFiles: Self { .disabled(if: !TestStore.isFile, "about files") }
-}
 
 /// A vault in a directory of its own, with a client and a user, that is removed with the value.
 final class TestVault: Sendable {
@@ -67,40 +54,13 @@ final class TestVault: Sendable {
         let source = source ?? .keyFile(path: keyFile)
         let configuration = VaultConfiguration.anchored(clock: clock)
         if let database {
-            return try await Vault.open(
-                in: database.open(), unlockedBy: source, configuration: configuration)
+            return try await database.open(unlockedBy: source, configuration)
         }
         guard let memory else {
             return try await Vault.open(at: path, unlockedBy: source, configuration: configuration)
         }
         return try await Vault.open(
             in: MemoryStore(sharing: memory), unlockedBy: source, configuration: configuration)
-    }
-}
-
-/// A PostgreSQL database of one test, whose time is that of the test's clock.
-final class TestDatabase: Sendable {
-    let cluster: PostgresCluster
-    let service: String
-
-    init() throws {
-        cluster = try PostgresCluster.shared.get()
-        service = try cluster.makeDatabase()
-    }
-
-    deinit { cluster.giveBack(service) }
-
-    func makeVault(unlockedBy source: KeySource, _ configuration: VaultConfiguration) async throws -> Vault {
-        let store = try PostgresStore.create(
-            at: PostgresPlace(service: service), isSingle: true, logger: configuration.logger,
-            at: configuration.clock.now(), usesMachineClock: true,
-            Vault.beginning(unlockedBy: source, configuration: configuration))
-        return try await Vault.open(in: store, unlockedBy: source, configuration: configuration)
-    }
-
-    func open() throws -> PostgresStore {
-        try PostgresStore(
-            at: PostgresPlace(service: service), logger: Logger(label: "test"), usesMachineClock: true)
     }
 }
 
