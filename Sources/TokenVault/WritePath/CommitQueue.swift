@@ -12,8 +12,7 @@ import VaultStore
 /// ```
 ///
 /// Invariants:
-/// - One thread commits. A batch is what had arrived when the commit before it ended: no write waits for company, but for
-///   that of the batch before where the store is behind a network.
+/// - One thread commits. A batch is what had arrived when the commit before it ended; only behind a network it waits a moment.
 /// - Every job is finished exactly once: by its batch, by its deadline, or by the close of the queue.
 /// - A job whose body ran is no longer subject to its deadline; a cancelled caller does not stop its body.
 /// - After ``close()`` no job is taken; those taken before are committed first.
@@ -134,11 +133,10 @@ package final class CommitQueue: @unchecked Sendable {
 
     /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the
     /// next batch would hold the first of them alone. An idle vault never gets here.
+    /// Behind a network a batch takes many times as long as its callers do: those who came during one would take turns with
+    /// those in it for ever, in batches half as large.
     ///
-    /// A store behind a network takes many times as long for a batch as its callers to come back. Those who came during one
-    /// would take turns with those in it for ever, in batches half as large, if it did not wait for them.
-    ///
-    /// - Parameter time: of that batch.
+    /// - Parameter time: of the last batch.
     private func letCallersReturn(_ count: Int, _ time: Duration) {
         guard engine.store.isRemote else {
             for _ in 0..<16 where depth * 2 < count { sched_yield() }
