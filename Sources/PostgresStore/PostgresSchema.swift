@@ -8,7 +8,7 @@ enum PostgresSchema {
     /// Of the namespace that has a vault's tables.
     static let name = "tokenvault"
     static let notEmpty =
-        "Name the service of an empty database. What nobody needs any more is removed by: DROP SCHEMA \(name) CASCADE"
+        "Name the service of an empty database. Data that are no longer needed are removed by: DROP SCHEMA \(name) CASCADE"
     static let searchPath = name + ",pg_temp"
 
     /// Rows of these change often: room is left in their pages, so that a new version needs no new entry in an index.

@@ -54,7 +54,7 @@ package struct RowCopy {
 
     /// Each table and each index has a page.
     private static let emptyFile: Int64 = 256 << 10
-    /// An index, and the room that is left in pages, take one byte for so many of rows.
+    /// An index, and the room that is left in pages, take one byte for this number of bytes of rows.
     private static let indexShare: Int64 = 4
 
     /// Copies what `source` shows, which is one snapshot, into tables that are empty, and counts it there.

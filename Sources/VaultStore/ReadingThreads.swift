@@ -22,7 +22,7 @@ package final class ReadingThreads: @unchecked Sendable {
     private static let capacity = 4096
     private static let mostTaken = 1024
     private static let patience = Duration.seconds(10)
-    /// So many that the threads share what 64 callers ask, since what an answer is asked further holds up those behind it.
+    /// All threads share what 64 callers ask: where one answer needs further questions, those behind it wait.
     private static let askedTogether = 16
 
     package init() {

@@ -172,8 +172,8 @@ extension Vault {
         return try await vouched { try await readingThreads.run { [self] in try snapshotInPlace(body) } }
     }
 
-    /// The row that a question finds, as of one moment with what `body` asks further; nil where there is none. What is asked
-    /// for at the same time costs one turn of a store behind a network.
+    /// The row that a question finds, as of one moment with what `body` asks further; nil without such a row. What is
+    /// asked for at the same time costs one turn of a store behind a network.
     func row<Result>(
         _ question: StoreQuestion, _ body: @escaping (Database, RowCursor) throws -> Result
     ) async throws -> Result? {
