@@ -48,7 +48,7 @@ extension Durability {
             _ policy: Provider.ReplayPolicy, on ground: Ground, _ points: [CrashPoint]
         ) async throws -> [Recovery] {
             let rig = try await KeeperRig(policy, on: ground, connections: points.count)
-            var other = try await OtherWorker(rig)
+            let other = try await OtherWorker(rig)
             let refreshes = points.enumerated().map { index, point in
                 KilledRefresh(rig: rig, point: point, connection: rig.connections[index], family: index)
             }
@@ -57,7 +57,7 @@ extension Durability {
             let vault = try await rig.open()
             var column: [Recovery] = []
             for (index, point) in points.enumerated() {
-                let recovery = try await refreshes[index].recover(by: &other, vault, handedOut[index])
+                let recovery = try await refreshes[index].recover(by: other, vault, handedOut[index])
                 #expect(recovery == point.expected(policy), "\(policy), \(point.name)")
                 let family = rig.provider.families[index]
                 switch policy {

@@ -44,7 +44,7 @@ struct KilledRefresh {
             let fault = hasLeft ? "delay_exit=20s" : "signal=KILL"
             let tracer = try await Tracer(
                 worker, ["-e", "trace=sendto", "-e", "inject=sendto:\(fault):when=\(count)"],
-                thread: "tokenvault.writ")
+                thread: "vault.writer")
             worker.send("go\n")
             if hasLeft {
                 try await until { tracer.log.split(separator: "\n").count { $0.contains(") = ") } == count }
@@ -84,7 +84,7 @@ struct KilledRefresh {
     /// - Parameter vault: to look at the connection.
     /// - Returns: how the connection stands then.
     func recover(
-        by other: inout OtherWorker, _ vault: Vault, _ handedOut: String?
+        by other: OtherWorker, _ vault: Vault, _ handedOut: String?
     ) async throws -> Recovery {
         let requests = rig.provider.tokenRequests
         let answer = try await other.get(connection)
@@ -109,28 +109,40 @@ struct KilledRefresh {
 
 /// A process beside those that are killed.
 struct OtherWorker {
-    private let process: ChildProcess
-    private var lines: AsyncStream<String>.AsyncIterator
+    private let worker: AskedWorker
 
     init(_ rig: KeeperRig) async throws {
-        process = try rig.worker()
-        lines = process.lines.makeAsyncIterator()
-        let line = await lines.next()
+        worker = AskedWorker(try rig.worker())
+        let line = await worker.next()
         try #require(line == "ready")
     }
 
     /// - Returns: the words of its answer.
-    mutating func get(_ connection: ConnectionID) async throws -> [String] {
-        process.send("get \(connection.rawValue) 1\n")
-        let (answer, end) = (await lines.next(), await lines.next())
+    func get(_ connection: ConnectionID) async throws -> [String] {
+        worker.process.send("get \(connection.rawValue) 1\n")
+        let (answer, end) = (await worker.next(), await worker.next())
         try #require(end == "done")
         return try #require(answer).split(separator: " ").map(String.init)
     }
 
     func end() async {
-        process.closeInput()
-        #expect(await process.end() == .exited(0))
+        worker.process.closeInput()
+        #expect(await worker.process.end() == .exited(0))
     }
+}
+
+/// A worker whose lines are read one after the other.
+final class AskedWorker: @unchecked Sendable {
+    // @unchecked: one test reads.
+    let process: ChildProcess
+    private var lines: AsyncStream<String>.AsyncIterator
+
+    init(_ process: ChildProcess) {
+        self.process = process
+        lines = process.lines.makeAsyncIterator()
+    }
+
+    func next() async -> String? { await lines.next() }
 }
 
 /// strace on every thread of a running process, or on one.

@@ -22,7 +22,7 @@ extension Durability {
 
             /// A worker that was asked for the token, and holds at a place.
             func worker(holdingAt place: String) async throws -> AskedWorker {
-                let worker = AskedWorker(process: try rig.worker(holdingAt: place))
+                let worker = AskedWorker(try rig.worker(holdingAt: place))
                 #expect(await worker.next() == "ready")
                 worker.process.send("get \(rig.connections[0].rawValue) 1\n")
                 #expect(await worker.next() == "held")
@@ -45,7 +45,7 @@ extension Durability {
                 let family = rig.provider.families[0]
                 #expect(answer.prefix(3) == ["token", "2", family.accessToken], "\(answer)")
                 #expect(family.redemptions == [1, 0] && family.replays == 0 && !family.isRevoked)
-                var other = try await OtherWorker(rig)
+                let other = try await OtherWorker(rig)
                 let again = try await other.get(rig.connections[0])
                 #expect(again.prefix(3) == answer.prefix(3))
                 await other.end()
@@ -78,7 +78,7 @@ extension Durability {
             let worker = try await scene.worker(holdingAt: "lease")
             let tracer = try await Tracer(
                 worker.process, ["-e", "trace=sendto", "-e", "inject=sendto:delay_enter=3s:when=2"],
-                thread: "tokenvault.writ")
+                thread: "vault.writer")
             worker.process.send("go\n")
             // The lock is had, the commit not sent.
             #expect(try await Waiting.until { tracer.log.contains(") = ") })
@@ -96,18 +96,4 @@ extension Durability {
             try await scene.expectToken(worker)
         }
     }
-}
-
-/// A worker whose lines are read one after the other.
-private final class AskedWorker: @unchecked Sendable {
-    // @unchecked: one test reads.
-    let process: ChildProcess
-    private var lines: AsyncStream<String>.AsyncIterator
-
-    init(process: ChildProcess) {
-        self.process = process
-        lines = process.lines.makeAsyncIterator()
-    }
-
-    func next() async -> String? { await lines.next() }
 }
