@@ -30,12 +30,12 @@ package final class CommitQueue: @unchecked Sendable {
     init(_ engine: CommitEngine) {
         self.engine = engine
         let thread = Thread(block: commitUntilClosed)
-        thread.name = "tokenvault.writer"
         thread.stackSize = 4 << 20
         thread.start()
+        thread.name = "vault.writer"  // Linux keeps 15 characters, of a thread that runs.
         let sweeper = Thread(block: expireUntilClosed)
-        sweeper.name = "tokenvault.deadlines"
         sweeper.start()
+        sweeper.name = "vault.deadlines"
     }
 
     /// Runs `body` in a transaction and returns its result once that is on the disk.
