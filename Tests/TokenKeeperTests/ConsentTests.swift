@@ -252,7 +252,7 @@ import VaultCore
     {
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
-        try await bench.vault.users.remove("alice")
+        try await bench.whole { try await $0.users.remove("alice") }
         #expect(try await bench.vault.connection(connection.id).state == .revoking)
         await bench.keeper.attend(to: connection.id, try await bench.keeper.knownProvider(of: connection))
         #expect(bench.server.families.map(\.isRevoked) == [true])

@@ -40,7 +40,7 @@ import VaultCore
         try await bench.serve(until: .revoked, after: -1)
         _ = try await bench.vault.revealConnection(imported.id, reason: "a look")
         let cursor = try await other.eventCursor()
-        try await bench.vault.users.remove("alice")
+        try await bench.whole { try await $0.users.remove("alice") }
         try await bench.serve(other, until: .revoked, after: cursor)
         try await bench.keeper.remove(first.id)
 

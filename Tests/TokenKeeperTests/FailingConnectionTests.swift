@@ -66,7 +66,7 @@ import VaultCore
         let healed = try await bench.connection(id)
         #expect(healed.state == .live && healed.refusal == nil && healed.failures == 0)
         #expect(try await bench.events(id).last == "connection.recovered recovered")
-        #expect(try await bench.keeper.vault.log.verify().isIntact)
+        #expect(try await bench.bench.verify().isIntact)
     }
 
     @Test(arguments: [(503, ""), (500, #"{"error":"invalid_request"}"#), (429, ""), (504, ""), (408, "")])
@@ -119,7 +119,7 @@ import VaultCore
         #expect(try await bench.events(ids[2]).last == "connection.needs_consent invalid-grant")
         try await bench.keeper.vault.users.remove("alice")
         #expect(try await bench.connection(ids[1]).state == .revoking)
-        #expect(try await bench.keeper.vault.log.verify().isIntact)
+        #expect(try await bench.bench.verify().isIntact)
     }
 
     @Test func `the words of a refusal hold no secret that was sent, and fit`() async throws {

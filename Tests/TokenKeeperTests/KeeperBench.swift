@@ -108,14 +108,16 @@ final class KeeperBench: Sendable {
             at: directory + "/vault", unlockedBy: key, configuration: configuration)
     }
 
-    /// What a whole verification of the log finds.
-    func verify() async throws -> AuditReport {
-        guard database != nil else { return try await vault.log.verify() }
+    /// Does what concerns issuer and keeper, whichever the bench's own vault has rights for.
+    func whole<Result>(_ body: (Vault) async throws -> Result) async throws -> Result {
+        guard database != nil else { return try await body(vault) }
         let vault = try await open(isWhole: true)
-        let report = try await vault.log.verify()
+        let result = try await body(vault)
         await vault.close()
-        return report
+        return result
     }
+
+    func verify() async throws -> AuditReport { try await whole { try await $0.log.verify() } }
 
     /// A provider that keeps to the standards, its tokens an hour old at most.
     static let standardEntry = """

@@ -53,7 +53,7 @@ import VaultCore
         let calls = bench.provider.calls.count
         #expect(try await bench.keeper.accessToken(for: ids[3]).word == "unavailable provider-stopped")
         #expect(bench.provider.calls.count == calls)
-        #expect(try await bench.keeper.vault.log.verify().isIntact)
+        #expect(try await bench.bench.verify().isIntact)
     }
 
     @Test func `a success between ends the count`() async throws {
@@ -124,7 +124,7 @@ import VaultCore
                 "provider.added", "provider.stopped stopped", "provider.resumed resumed",
             ])
         #expect(try await bench.events(bob) == ["connection.imported imported", "connection.refreshed"])
-        #expect(try await bench.keeper.vault.log.verify().isIntact)
+        #expect(try await bench.bench.verify().isIntact)
     }
 
     @Test func `one that is refused by name while the others are not backs off and stops it no second time`()
