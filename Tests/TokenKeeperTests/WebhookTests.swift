@@ -166,7 +166,7 @@ private let other = "http://127.0.0.1:9/hooks"
         }
         _ = try await bench.vault.revealConnection(connection.id, reason: "planted reason")
         _ = try await keeper.revoke(connection.id)
-        try await bench.vault.users.remove("alice")
+        try await bench.whole { try await $0.users.remove("alice") }
         try await receiver.serve(keeper) { $0.contains { $0.type == "connection.revoked" } }
         var planted = [
             "alice", "planted label", "planted reason", KeeperBench.options.clientID,

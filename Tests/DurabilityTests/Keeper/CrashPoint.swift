@@ -21,8 +21,10 @@ struct CrashPoint: Sendable {
         case held
         /// The n-th call of that name after the hold, before the kernel does it.
         case call(String, Int)
-        /// The writer's n-th message to the server after the hold, before it leaves the process, or when it has left.
-        case message(Int, hasLeft: Bool)
+        /// The writer's n-th message to the server after the hold, before it leaves the process.
+        case message(Int)
+        /// The writer has sent an entry of the log for that operation, and all of its commit with it.
+        case sent(String)
         /// The provider has the request.
         case arrived
         /// The provider has exchanged the token.
@@ -66,14 +68,14 @@ struct CrashPoint: Sendable {
 
     private static let intentOnServer: [CrashPoint] = [
         Self(
-            name: "question before the intent", place: "lease", strike: .message(1, hasLeft: false),
+            name: "question before the intent", place: "lease", strike: .message(1),
             progress: .untouched),
         Self(
             name: "the lock had, commit of the intent not sent", place: "lease",
-            strike: .message(2, hasLeft: false), progress: .untouched),
+            strike: .message(2), progress: .untouched),
         Self(
             name: "commit of the intent sent, its answer not read", place: "lease",
-            strike: .message(2, hasLeft: true), progress: .intended),
+            strike: .sent("connection.intent"), progress: .intended),
     ]
 
     private static let calling: [CrashPoint] = [
@@ -110,14 +112,14 @@ struct CrashPoint: Sendable {
 
     private static let tokensOnServer: [CrashPoint] = [
         Self(
-            name: "question before the tokens", place: "answer", strike: .message(1, hasLeft: false),
+            name: "question before the tokens", place: "answer", strike: .message(1),
             progress: .exchanged),
         Self(
             name: "the lock had, commit of the tokens not sent", place: "answer",
-            strike: .message(2, hasLeft: false), progress: .exchanged),
+            strike: .message(2), progress: .exchanged),
         Self(
             name: "commit of the tokens sent, its answer not read", place: "answer",
-            strike: .message(2, hasLeft: true), progress: .stored),
+            strike: .sent("connection.refresh"), progress: .stored),
     ]
 
     /// What the rules promise for the connection afterwards.

@@ -39,17 +39,23 @@ struct KilledRefresh {
             worker.send("go\n")
             try await until { worker.isGone }
             _ = await tracer.process.end()
-        case .message(let count, let hasLeft):
-            // Long enough that nothing of the answer is read.
-            let fault = hasLeft ? "delay_exit=20s" : "signal=KILL"
+        case .message(let count):
             let tracer = try await Tracer(
-                worker, ["-e", "trace=sendto", "-e", "inject=sendto:\(fault):when=\(count)"],
+                worker, ["-e", "trace=sendto", "-e", "inject=sendto:signal=KILL:when=\(count)"],
                 thread: "vault.writer")
             worker.send("go\n")
-            if hasLeft {
-                try await until { tracer.log.split(separator: "\n").count { $0.contains(") = ") } == count }
-                worker.signal(SIGKILL)
+            try await until { worker.isGone }
+            _ = await tracer.process.end()
+        case .sent(let operation):
+            // After each message there is time to look at it, before anything of the answer is read.
+            let tracer = try await Tracer(
+                worker, ["-e", "trace=sendto", "-e", "inject=sendto:delay_exit=1s", "-s", "65536"],
+                thread: "vault.writer")
+            worker.send("go\n")
+            try await until {
+                tracer.log.split(separator: "\n").contains { $0.contains(operation) && $0.contains(") = ") }
             }
+            worker.signal(SIGKILL)
             try await until { worker.isGone }
             _ = await tracer.process.end()
         case .arrived:
