@@ -52,6 +52,8 @@ extension Durability {
                 let again = try await other.get(rig.connections[0])
                 #expect(again.prefix(3) == answer.prefix(3))
                 await other.end()
+                worker.process.closeInput()
+                #expect(await worker.process.end() == .exited(0))
                 #expect(rig.provider.tokenRequests == 1)
                 let vault = try await rig.open()
                 try await vault.expectIntactLog("after the server's return")
