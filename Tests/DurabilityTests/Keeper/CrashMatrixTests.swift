@@ -48,12 +48,15 @@ extension Durability {
             _ policy: Provider.ReplayPolicy, on ground: Ground, _ points: [CrashPoint]
         ) async throws -> [Recovery] {
             let rig = try await KeeperRig(policy, on: ground, connections: points.count)
-            let other = try await OtherWorker(rig)
+            // On a file the next process begins with what the one that was killed left in the WAL.
+            let early = ground == .postgres ? try await OtherWorker(rig) : nil
             let refreshes = points.enumerated().map { index, point in
                 KilledRefresh(rig: rig, point: point, connection: rig.connections[index], family: index)
             }
             var handedOut: [String?] = []
             for refresh in refreshes { handedOut.append(try await refresh.kill()) }
+            let other: OtherWorker
+            if let early { other = early } else { other = try await OtherWorker(rig) }
             let vault = try await rig.open()
             var column: [Recovery] = []
             for (index, point) in points.enumerated() {
