@@ -102,6 +102,10 @@ public struct VaultService: Service {
                 hasMore = try await vault.log.keepInBounds(retention) {
                     try await Task.sleep(for: .milliseconds(200))
                 }
+            } catch let error as VaultError where error.code == .permissionDenied {
+                return vault.logger.notice(
+                    "Keeping the log in bounds is left to a process with all rights.",
+                    metadata: ["error": "\(error)"])
             } catch let error as VaultError {
                 vault.logger.warning("The log could not be kept in bounds.", metadata: ["error": "\(error)"])
             }

@@ -1,3 +1,4 @@
+import TestStores
 import TestSupport
 import Testing
 import TokenIssuer
@@ -128,15 +129,16 @@ import VaultCore
         try await TestServer.run { server in
             let app = try await server.client()
             _ = try await server.user(hasPassword: true)
-            let ends: [@Sendable () async throws -> Void] = [
+            var ends: [@Sendable () async throws -> Void] = [
                 { server.clock.advance(by: .seconds(12 * 3600 + 1)) },
                 { _ = try await server.vault.users.disable("alice") },
                 {
                     try await server.vault.users.setPassword(
                         SecretBytes(copying: "another password"), of: "alice")
                 },
-                { try await server.vault.users.remove("alice") },
             ]
+            // Removing takes all rights, which an issuer's user of a server does not have.
+            if !TestStore.isPostgres { ends.append { try await server.vault.users.remove("alice") } }
             for (index, end) in ends.enumerated() {
                 let browser = Browser(server)
                 let page = try await browser.authorize(app)
