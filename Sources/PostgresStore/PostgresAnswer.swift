@@ -120,17 +120,12 @@ private final class PostgresRow: StatementRow {
         answer.type(index) == 17 ? answer.bytes(number, index) : nil
     }
 
-    func append(_ index: Int, number column: UInt8, to bytes: inout [UInt8]) {
+    func append(_ index: Int, number column: UInt8, to canonical: inout CanonicalRow) {
         guard let value = answer.bytes(number, index) else { return }
-        bytes.append(column)
         switch answer.type(index) {
-        case 17, 19, 25:
-            bytes.append(answer.type(index) == 17 ? 3 : 2)
-            bytes.append(bigEndian: UInt32(value.count))
-            bytes.append(contentsOf: value)
-        default:
-            bytes.append(1)
-            bytes.append(bigEndian: Self.integer(value))
+        case 17: canonical.append(blob: value, number: column)
+        case 25, 19: canonical.append(text: value, number: column)
+        default: canonical.append(Self.integer(value), number: column)
         }
     }
 

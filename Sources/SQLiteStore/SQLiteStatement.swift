@@ -65,29 +65,18 @@ final class SQLiteStatement: StatementRow {
         return bytes(sqlite3_column_blob(statement, column), column)
     }
 
-    func append(_ index: Int, number: UInt8, to bytes: inout [UInt8]) {
+    func append(_ index: Int, number: UInt8, to canonical: inout CanonicalRow) {
         let column = Int32(index)
         switch sqlite3_column_type(statement, column) {
-        case SQLITE_INTEGER:
-            bytes.append(number)
-            bytes.append(1)
-            bytes.append(bigEndian: sqlite3_column_int64(statement, column))
+        case SQLITE_INTEGER: canonical.append(sqlite3_column_int64(statement, column), number: number)
         case SQLITE_TEXT:
-            bytes.append(number)
-            bytes.append(2)
-            append(self.bytes(UnsafeRawPointer(sqlite3_column_text(statement, column)), column), to: &bytes)
+            canonical.append(
+                text: bytes(UnsafeRawPointer(sqlite3_column_text(statement, column)), column), number: number)
         case SQLITE_BLOB:
-            bytes.append(number)
-            bytes.append(3)
-            append(self.bytes(sqlite3_column_blob(statement, column), column), to: &bytes)
-        case SQLITE_FLOAT: bytes.append(.blob([]), number: number)
+            canonical.append(blob: bytes(sqlite3_column_blob(statement, column), column), number: number)
+        case SQLITE_FLOAT: canonical.append(.blob([]), number: number)
         default: break
         }
-    }
-
-    private func append(_ value: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
-        bytes.append(bigEndian: UInt32(value.count))
-        bytes.append(contentsOf: value)
     }
 
     private func bytes(_ start: UnsafeRawPointer?, _ column: Int32) -> UnsafeRawBufferPointer {

@@ -205,7 +205,7 @@ extension AuditVerifier {
     mutating func verifyNamedRows(_ scan: LeafScan, _ proven: ProvenEntries) throws {
         for layout in TableLayout.tagged {
             guard try database.hasTable(layout.name) else { continue }
-            var reader = RowReader(layout, keyring?.rows)
+            let reader = RowReader(layout, keyring?.rows)
             for (name, state) in scan.lastChanges where name.table == layout.number {
                 let row = try database.firstRow(layout.selectByID, [.integer(name.id)]) { reader.read($0) }
                 if let row {

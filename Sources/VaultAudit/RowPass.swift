@@ -196,7 +196,7 @@ struct RowPass {
         _ table: Int, from first: Int64, _ keyring: Keyring, _ database: Database, _ isOver: () -> Bool
     ) throws {
         let layout = tables[table]
-        var reader = RowReader(layout, keyring.rows)
+        let reader = RowReader(layout, keyring.rows)
         var next: Int64?
         var read = 0
         try database.forEachRow(layout.selectSQL + " WHERE id >= ? ORDER BY id", [.integer(first)]) {
@@ -247,7 +247,7 @@ struct RowPass {
         // Deleted meanwhile.
         guard let table = positions[name.table], let mark = last[table][name.id] else { return }
         let layout = tables[table]
-        var reader = RowReader(layout, keyring.rows)
+        let reader = RowReader(layout, keyring.rows)
         if let row = try database.firstRow(layout.selectByID, [.integer(name.id)], { reader.read($0) }) {
             judge(row, table)
         } else {

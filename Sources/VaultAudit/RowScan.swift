@@ -15,7 +15,7 @@ package struct RowScan: Sendable {
         for layout in TableLayout.tagged {
             // A copy of an older vault lacks the newer tables; rows of a table that was dropped turn out to be missing.
             guard try database.hasTable(layout.name) else { continue }
-            var reader = RowReader(layout, keyring?.rows)
+            let reader = RowReader(layout, keyring?.rows)
             let rows = try database.rows(layout.selectSQL + " ORDER BY id") { reader.read($0) }
             tables.append((layout, rows))
         }
@@ -23,7 +23,7 @@ package struct RowScan: Sendable {
     }
 }
 
-/// Reads rows for their hash and their tag, in one buffer, without making values of their columns.
+/// Reads rows for their hash and their tag, without making values of their columns.
 struct RowReader {
     struct Row: Sendable {
         let id, leaf: Int64
@@ -34,32 +34,24 @@ struct RowReader {
 
     private let layout: TableLayout
     private let rowKey: RowTags?
-    private var bytes: [UInt8] = []
 
     init(_ layout: TableLayout, _ rowKey: RowTags?) {
         self.layout = layout
         self.rowKey = rowKey
-        bytes.reserveCapacity(4096)
     }
 
     /// The row a `selectSQL` query stands on.
-    mutating func read(_ cursor: RowCursor) -> Row {
+    func read(_ cursor: RowCursor) -> Row {
         let count = layout.columns.count
         let id = cursor.integer(0)
         let leaf = cursor.integer(1 + count)
-        bytes.removeAll(keepingCapacity: true)
-        let hashed = layout.appendCanonical(id: id, leaf: leaf, to: &bytes) { index, number, bytes in
-            cursor.append(1 + index, number: number, to: &bytes)
+        let canonical = CanonicalRow(layout, id: id, leaf: leaf) { index, number, row in
+            cursor.append(1 + index, number: number, to: &row)
         }
-        let hash = bytes.withUnsafeBytes { SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<hashed])) }
         // Rows of a role whose keys are not held are judged by their hash alone.
         let key = try? rowKey?.key(of: layout) { cursor.value(1 + $0) }
-        let isTagged = key.map { key in
-            cursor.withBlob(2 + count) { stored in
-                stored.map { key.isTag(Array($0), of: bytes) } ?? false
-            }
-        }
-        return Row(id: id, leaf: leaf, hash: hash, isTagged: isTagged)
+        let isTagged = key.map { canonical.isTagged(by: cursor, 2 + count, under: $0) }
+        return Row(id: id, leaf: leaf, hash: canonical.hash, isTagged: isTagged)
     }
 }
 

@@ -108,8 +108,30 @@ package struct TagKey: Sendable {
     }
 
     /// 32 bytes over the canonical spelling of a row: table, id and all its columns.
-    package func rowTag(over bytes: [UInt8]) -> [UInt8] {
-        BLAKE2b.hash(bytes, count: Self.rowTagBytes, key: key, personal: Self.rowPersonal)
+    package func rowTag(over row: UnsafeRawBufferPointer) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: Self.rowTagBytes) { output, initialized in
+            unsafe writeRowTag(over: row, to: output)
+            initialized = Self.rowTagBytes
+        }
+    }
+
+    /// Compares in constant time.
+    package func isRowTag(_ stored: UnsafeRawBufferPointer, over row: UnsafeRawBufferPointer) -> Bool {
+        guard stored.count == Self.rowTagBytes else { return false }
+        return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.rowTagBytes) { tag in
+            unsafe writeRowTag(over: row, to: tag)
+            return unsafe sodium_memcmp(tag.baseAddress, stored.baseAddress, Self.rowTagBytes) == 0
+        }
+    }
+
+    @inline(__always)
+    private func writeRowTag(
+        over row: UnsafeRawBufferPointer, to output: UnsafeMutableBufferPointer<UInt8>
+    ) {
+        guard let base = output.baseAddress else { preconditionFailure("no room for a tag") }
+        unsafe BLAKE2b.hash(
+            into: base, count: Self.rowTagBytes, row.bindMemory(to: UInt8.self), key: key,
+            personal: Self.rowPersonal)
     }
 }
 

@@ -115,8 +115,8 @@ package protocol StatementRow: AnyObject {
     func integer(_ index: Int) -> Int64
     /// Where the bytes of a blob lie until the query goes on; nil for anything but a blob.
     func blob(_ index: Int) -> UnsafeRawBufferPointer?
-    /// Appends what `[UInt8].append(_:number:)` appends of the column's value.
-    func append(_ index: Int, number: UInt8, to bytes: inout [UInt8])
+    /// Appends what ``CanonicalRow/append(_:number:)`` appends of the column's value.
+    func append(_ index: Int, number: UInt8, to canonical: inout CanonicalRow)
 }
 
 /// The row a query stands on; valid only inside the closure it was handed to.
@@ -144,7 +144,7 @@ package struct RowCursor {
         _ index: Int, _ body: (UnsafeRawBufferPointer?) throws -> Result
     ) rethrows -> Result { try body(row.blob(index)) }
 
-    package func append(_ index: Int, number: UInt8, to bytes: inout [UInt8]) {
-        row.append(index, number: number, to: &bytes)
+    package func append(_ index: Int, number: UInt8, to canonical: inout CanonicalRow) {
+        row.append(index, number: number, to: &canonical)
     }
 }

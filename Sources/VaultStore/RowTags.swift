@@ -63,12 +63,11 @@ package final class RowKeys: Sendable {
     }
 
     /// The tag of a row about to be written.
-    package func rowTag(over bytes: [UInt8]) -> [UInt8] { current.rowTag(over: bytes) }
+    func rowTag(over bytes: UnsafeRawBufferPointer) -> [UInt8] { current.rowTag(over: bytes) }
 
     /// Whether a stored tag is the one that these bytes ask for.
-    package func isTag(_ stored: [UInt8], of bytes: [UInt8]) -> Bool {
-        if ConstantTime.equal(stored, current.rowTag(over: bytes)) { return true }
-        return retired.contains { ConstantTime.equal(stored, $0.rowTag(over: bytes)) }
+    func isTag(_ stored: UnsafeRawBufferPointer, of bytes: UnsafeRawBufferPointer) -> Bool {
+        current.isRowTag(stored, over: bytes) || retired.contains { $0.isRowTag(stored, over: bytes) }
     }
 
     /// The tag of a value about to be written.

@@ -2,12 +2,6 @@ package import VaultCore
 package import VaultCrypto
 
 /// A row of a tagged table: its columns as values, in the order of its layout, and the leaf that names it.
-///
-/// Canonical bytes: table (2) ‖ id (8) ‖ per column that is not null its number (1), a type byte (1 integer, 2 text,
-/// 3 blob) and, for an integer, 8 bytes, for text and blobs a 4-byte length and the bytes. All big endian. The columns
-/// that the log hashes come first, then the others, then `leaf` as number 255.
-/// Row hash (for the log) = SHA-256 of that up to the last column that is hashed.
-/// Row tag = keyed BLAKE2b-256 of all of it.
 package final class StoredRow: Sendable {
     package let layout: TableLayout
     package let id: Int64
@@ -24,7 +18,7 @@ package final class StoredRow: Sendable {
         self.id = id
         self.columns = columns
         self.leaf = leaf
-        self.tag = try rowKey.key(of: layout) { columns[$0] }.rowTag(over: canonical.bytes)
+        self.tag = try canonical.tag(under: rowKey.key(of: layout) { columns[$0] })
         ownHash = canonical.hash
     }
 
@@ -42,7 +36,7 @@ package final class StoredRow: Sendable {
             throw Self.edited(layout, id)
         }
         let canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
-        guard try rowKey.key(of: layout, { columns[$0] }).isTag(stored, of: canonical.bytes) else {
+        guard try canonical.isTagged(stored, under: rowKey.key(of: layout) { columns[$0] }) else {
             throw Self.edited(layout, id)
         }
         ownHash = nil
@@ -75,14 +69,13 @@ package final class StoredRow: Sendable {
         _ cursor: RowCursor, _ layout: TableLayout, rowKey: RowTags, at offset: Int
     ) throws {
         let count = layout.columns.count
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(1536)
-        _ = layout.appendCanonical(
-            id: cursor.integer(offset), leaf: cursor.integer(offset + 1 + count), to: &bytes
+        let canonical = CanonicalRow(
+            layout, id: cursor.integer(offset), leaf: cursor.integer(offset + 1 + count)
         ) { index, number, bytes in cursor.append(offset + 1 + index, number: number, to: &bytes) }
         let key = try rowKey.key(of: layout) { cursor.value(offset + 1 + $0) }
-        guard case .blob(let stored) = cursor.value(offset + 2 + count), key.isTag(stored, of: bytes)
-        else { throw edited(layout, cursor.integer(offset)) }
+        guard canonical.isTagged(by: cursor, offset + 2 + count, under: key) else {
+            throw edited(layout, cursor.integer(offset))
+        }
     }
 
     /// SHA-256 over the hashed columns: what the leaf says. Taken when asked for: most reads only check the
@@ -102,7 +95,7 @@ package final class StoredRow: Sendable {
 
     /// Nil: the row is of a role whose keys are not held.
     package func isTagged(by rowKey: RowTags) -> Bool? {
-        (try? rowKey.key(of: layout) { columns[$0] })?.isTag(tag, of: canonical.bytes)
+        (try? rowKey.key(of: layout) { columns[$0] }).map { canonical.isTagged(tag, under: $0) }
     }
 
     /// What to say of a row with another tag.
@@ -112,45 +105,5 @@ package final class StoredRow: Sendable {
         VaultError(
             .integrity, "Row \(id) of \(layout.name) was changed from outside the vault.",
             remedy: "Verify the audit log to see what is affected, then restore a backup.")
-    }
-}
-
-/// The canonical bytes of a row, and how many of them the log's hash covers.
-package struct CanonicalRow: Sendable {
-    package private(set) var bytes: [UInt8] = []
-    package let hashed: Int
-
-    package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64?) {
-        bytes.reserveCapacity(1536)
-        hashed = layout.appendCanonical(id: id, leaf: leaf, to: &bytes) { index, number, bytes in
-            bytes.append(columns[index], number: number)
-        }
-    }
-
-    var hash: Digest {
-        bytes.withUnsafeBytes { SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<hashed])) }
-    }
-}
-
-extension [UInt8] {
-    /// Appends the canonical bytes of a column: nothing for a null.
-    package mutating func append(_ column: SQLValue, number: UInt8) {
-        switch column {
-        case .null: break
-        case .integer(let value):
-            append(number)
-            append(1)
-            append(bigEndian: value)
-        case .text(let value):
-            append(number)
-            append(2)
-            append(bigEndian: UInt32(value.utf8.count))
-            append(contentsOf: value.utf8)
-        case .blob(let value):
-            append(number)
-            append(3)
-            append(bigEndian: UInt32(value.count))
-            append(contentsOf: value)
-        }
     }
 }

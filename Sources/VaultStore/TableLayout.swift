@@ -15,7 +15,7 @@ package final class TableLayout: Sendable {
     package let columns: [String]
     /// Where the columns stand in the canonical bytes: those that the log hashes, then those that it does not, because
     /// they change without a leaf of their own.
-    private let hashed: [Int]
+    let hashed: [Int]
     package let unhashed: [Int]
     package let selectSQL: String
     package let insertSQL: String
@@ -73,26 +73,7 @@ package final class TableLayout: Sendable {
     }
 
     /// Stands for `leaf` in the canonical bytes.
-    private static let leafNumber = 255
-
-    /// Appends the canonical bytes of a row: table (2) ‖ id (8) ‖ each column that is not null, by number (1), type (1)
-    /// and value. Nulls are left out, so that a column can be added without touching the tags there are.
-    ///
-    /// - Parameter append: appends a column, by its index, under its number.
-    /// - Returns: how many of the bytes the log's hash covers; the tag covers all.
-    @inline(__always)
-    package func appendCanonical(
-        id: Int64, leaf: Int64?, to bytes: inout [UInt8],
-        _ append: (_ index: Int, _ number: UInt8, inout [UInt8]) -> Void
-    ) -> Int {
-        bytes.append(bigEndian: number)
-        bytes.append(bigEndian: id)
-        for index in hashed { append(index, UInt8(truncatingIfNeeded: index + 1), &bytes) }
-        let count = bytes.count
-        for index in unhashed { append(index, UInt8(truncatingIfNeeded: index + 1), &bytes) }
-        bytes.append(SQLValue(leaf), number: UInt8(Self.leafNumber))
-        return count
-    }
+    static let leafNumber = 255
 }
 
 extension TableLayout {

@@ -38,7 +38,7 @@ import VaultStore
         func add(_ name: String, _ row: Row) {
             let canonical = row.canonical
             let hash = SHA256.hash(Array(canonical.bytes.prefix(canonical.hashed)))
-            var vector = vector(name, row, tag: key.rowTag(over: canonical.bytes))
+            var vector = vector(name, row, tag: canonical.bytes.withUnsafeBytes(key.rowTag))
             vector["canonical"] = Hex.encode(canonical.bytes)
             vector["hash"] = Hex.encode(hash.bytes)
             vector["expect"] = "equal"
@@ -46,7 +46,7 @@ import VaultStore
         }
         /// A row found with the tag of other bytes.
         func refuse(_ name: String, _ row: Row, taggedAs bytes: [UInt8]) {
-            var vector = vector(name, row, tag: key.rowTag(over: bytes))
+            var vector = vector(name, row, tag: bytes.withUnsafeBytes(key.rowTag))
             (vector["expect"], vector["why"]) = ("integrity", "tag")
             vectors.append(vector)
         }

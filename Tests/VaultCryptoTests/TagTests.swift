@@ -32,10 +32,16 @@ import VaultCrypto
 
     @Test func `a row tag changes with every byte of the row`() {
         let row = Chosen.bytes("row", 200)
-        let tag = tagKey.rowTag(over: row)
+        let tag = row.withUnsafeBytes(tagKey.rowTag)
         #expect(tag.count == 32)
-        for index in row.indices { #expect(tagKey.rowTag(over: row.flipped(at: index)) != tag) }
-        #expect(tagKey.rowTag(over: row + [0]) != tag)
+        func isTag(_ tag: [UInt8], of row: [UInt8]) -> Bool {
+            tag.withUnsafeBytes { tag in row.withUnsafeBytes { tagKey.isRowTag(tag, over: $0) } }
+        }
+        #expect(isTag(tag, of: row))
+        for index in row.indices { #expect(!isTag(tag, of: row.flipped(at: index))) }
+        for index in tag.indices { #expect(!isTag(tag.flipped(at: index), of: row)) }
+        #expect(!isTag(tag, of: row + [0]) && !isTag(tag + [0], of: row) && !isTag(Array(tag[..<31]), of: row))
+        #expect(!isTag([], of: row))
         #expect(Array(tag.prefix(16)) != tagKey.tag(.token, of: row))
     }
 

@@ -101,7 +101,7 @@ extension VaultRow {
         }
 
         func check(_ rowKey: RowTags) throws {
-            guard rowKey.common.isTag(tag, of: row.canonical) else { throw damaged }
+            guard row.canonical.isTagged(tag, under: rowKey.common) else { throw damaged }
         }
     }
 
@@ -130,14 +130,14 @@ extension VaultRow {
     }
 
     func update(rowKey: RowTags) -> RowWrite {
-        RowWrite(replacing: .vault, columns + [.blob(rowKey.common.rowTag(over: canonical))])
+        RowWrite(replacing: .vault, columns + [.blob(canonical.tag(under: rowKey.common))])
     }
 
     func insert(rowKey: RowTags) -> RowWrite {
-        RowWrite(making: .vault, columns + [.blob(rowKey.common.rowTag(over: canonical))])
+        RowWrite(making: .vault, columns + [.blob(canonical.tag(under: rowKey.common))])
     }
 
-    private var canonical: [UInt8] { CanonicalRow(.vault, id: 1, columns: columns, leaf: nil).bytes }
+    private var canonical: CanonicalRow { CanonicalRow(.vault, id: 1, columns: columns, leaf: nil) }
 
     private var columns: [SQLValue] {
         [
