@@ -90,6 +90,16 @@ final class PostgresAnswer {
         }
     }
 
+    /// By the first column.
+    var rowsByID: [Int64: RowCursor] {
+        var rows: [Int64: RowCursor] = [:]
+        for number in 0..<rowCount {
+            let row = RowCursor(PostgresRow(self, number))
+            rows[row.integer(0)] = row
+        }
+        return rows
+    }
+
     var firstRow: RowCursor? { rowCount > 0 ? RowCursor(PostgresRow(self, 0)) : nil }
 }
 

@@ -186,8 +186,8 @@ private final class PostgresReading: StatementEngine {
     }
 
     func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
-        let asked = questions.map { PostgresStatement($0.sql, $0.values) }
-        for (place, found) in try ask(asked).enumerated() { try found.forEachRow(of: place, answer) }
+        let asked = GatheredQuestions(questions)
+        try asked.forEachRow(of: Array(ask(asked.statements)), answer)
     }
 
     func hasTable(_ name: String) throws -> Bool { try PostgresCatalog(self).hasTable(name) }

@@ -121,15 +121,8 @@ final class PostgresSession {
             name = "s\(nameCount)"
             names[key] = name
         }
-        let types = statement.values.map { value -> UInt32 in
-            switch value {
-            case .null: 0
-            case .integer: 20
-            case .text: 25
-            case .blob: 17
-            }
-        }
-        let text = PostgresStatement.numbered(statement.sql)
+        let types = statement.types
+        let text = statement.text
         guard pq.sendPrepare(connection, name, text, Int32(types.count), types) == 1 else {
             throw PostgresError.lost
         }
@@ -144,17 +137,17 @@ final class PostgresSession {
     private func send(_ statement: PostgresStatement, _ name: String) throws {
         bytes.removeAll(keepingCapacity: true)
         spans.removeAll(keepingCapacity: true)
+        if let rows = statement.rows {
+            for (column, type) in rows.types.enumerated() {
+                guard let type else { continue }
+                let start = bytes.count
+                bytes.append(array: type.element, rows.rows.lazy.map { $0[column] }, count: rows.rows.count)
+                spans.append((start, bytes.count - start))
+            }
+        }
         for value in statement.values {
             let start = bytes.count
-            switch value {
-            case .null:
-                spans.append(nil)
-                continue
-            case .integer(let value): bytes.append(bigEndian: value)
-            case .text(let value): bytes.append(contentsOf: value.utf8)
-            case .blob(let value): bytes.append(contentsOf: value)
-            }
-            spans.append((start, bytes.count - start))
+            spans.append(bytes.append(binary: value) ? (start, bytes.count - start) : nil)
         }
         // So that an empty value has an address.
         bytes.append(0)
@@ -294,4 +287,32 @@ final class PostgresSession {
 /// Counts what libpq hands to its receiver of notices, on the thread that reads.
 private final class NoticedWarnings {
     var count = 0
+}
+
+extension [UInt8] {
+    /// Appends a value as the server takes it, but for a null.
+    ///
+    /// - Returns: whether it is no null.
+    fileprivate mutating func append(binary value: SQLValue) -> Bool {
+        switch value {
+        case .null: return false
+        case .integer(let value): append(bigEndian: value)
+        case .text(let value): append(contentsOf: value.utf8)
+        case .blob(let value): append(contentsOf: value)
+        }
+        return true
+    }
+
+    /// Appends an array: dimensions (4) ‖ whether there are nulls (4) ‖ type (4) ‖ count (4) ‖ first index (4) ‖ each value with
+    /// its length before it (4), which is -1 for a null.
+    fileprivate mutating func append(array type: UInt32, _ values: some Sequence<SQLValue>, count: Int) {
+        for word in [1, 1, type, UInt32(count), 1] { append(bigEndian: word) }
+        for value in values {
+            let start = self.count
+            append(bigEndian: UInt32.max)
+            guard append(binary: value) else { continue }
+            let length = UInt32(self.count - start - 4)
+            Swift.withUnsafeBytes(of: length.bigEndian) { replaceSubrange(start..<start + 4, with: $0) }
+        }
+    }
 }

@@ -3,26 +3,39 @@ import VaultStore
 
 /// A statement with its values, as it is sent.
 struct PostgresStatement {
+    /// For one row, where it is for several.
     let sql: String
     let values: [SQLValue]
+    /// Nil: it is for one row, or for none in particular.
+    let rows: PostgresRows?
     /// Kept prepared for the next time.
     let isKept: Bool
 
     init(_ sql: String, _ values: [SQLValue] = [], isKept: Bool = true) {
-        (self.sql, self.values, self.isKept) = (sql, values, isKept)
+        (self.sql, self.values, self.isKept, rows) = (sql, values, isKept, nil)
     }
 
-    /// What makes a write: one statement, or two for a row that replaces another.
-    static func writing(_ write: RowWrite) -> [PostgresStatement] {
+    init(_ sql: String, for rows: [[SQLValue]]) {
+        (self.sql, self.rows, isKept) = (sql, PostgresRows(rows), true)
+        values = sql.hasPrefix("UPDATE") ? [.integer(Int64(rows.count))] : []
+    }
+
+    /// What makes writes: one statement, or two for a row that replaces another.
+    static func writing(_ run: GatheredWrites.Run) -> [PostgresStatement] {
+        let write = run.write
         if let single = write.single { return SingleRowSQL.of(single).statements(write.values) }
+        guard run.rows.count == 1 else { return [PostgresStatement(write.sql, for: run.rows)] }
         guard write.row != nil else { return [PostgresStatement(write.sql, write.values)] }
-        return [PostgresStatement(counted(write.sql), write.values)]
+        return [PostgresStatement(counted(write.sql, as: "count(*)"), write.values)]
     }
 
     /// Fails (22012, division by zero) where no row is changed, so that the COMMIT sent behind it does not happen.
-    private static func counted(_ sql: String) -> String {
-        "WITH changed AS (\(sql) RETURNING 1) SELECT 1 / count(*) FROM changed"
+    static func counted(_ sql: String, as divisor: String) -> String {
+        "WITH changed AS (\(sql) RETURNING 1) SELECT 1 / \(divisor) FROM changed"
     }
+
+    /// As the server takes it.
+    var text: String { rows?.text(from: sql) ?? Self.numbered(sql) }
 
     /// `?` becomes `$1`, `$2`, …: no text of ours has a question mark otherwise.
     static func numbered(_ sql: String) -> String {
@@ -39,17 +52,26 @@ struct PostgresStatement {
     /// Which statement that is prepared fits: a null has the type that its place asks for, and in a condition that is not
     /// always to be told.
     var key: StatementKey {
+        if let rows { return StatementKey(sql: sql, nulls: rows.types.map { $0 == nil }, isOfRows: true) }
         let isWritten = sql.hasPrefix("INSERT") || sql.hasPrefix("UPDATE") || sql.hasPrefix("WITH changed AS")
         guard !isWritten, values.contains(.null) else { return StatementKey(sql: sql, nulls: []) }
         return StatementKey(sql: sql, nulls: values.map { $0 == .null })
     }
 
+    /// PostgreSQL's numbers of the types of all that is sent; 0: that of its place.
+    var types: [UInt32] {
+        (rows?.types.compactMap { $0?.array } ?? []) + values.map { PostgresRows.ColumnType($0)?.element ?? 0 }
+    }
+
     /// - Throws: ``VaultError/Code/invalidInput`` for a text that PostgreSQL does not keep.
     func check() throws {
-        for case .text(let value) in values where value.utf8.contains(0) {
-            throw VaultError(
-                .invalidInput, "A text contains the character NUL, which a vault on PostgreSQL cannot store.",
-                remedy: "Leave that character out.")
+        for values in rows?.rows ?? [values] {
+            for case .text(let value) in values where value.utf8.contains(0) {
+                throw VaultError(
+                    .invalidInput,
+                    "A text contains the character NUL, which a vault on PostgreSQL cannot store.",
+                    remedy: "Leave that character out.")
+            }
         }
     }
 }
@@ -57,6 +79,7 @@ struct PostgresStatement {
 struct StatementKey: Hashable {
     let sql: String
     let nulls: [Bool]
+    var isOfRows = false
 }
 
 /// The tables of one row are kept as versions, the newest of which a view shows: a row that every commit updated would get

@@ -69,8 +69,8 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     private static let beginningOfNone = beginning("CAST(0 AS bigint)")
 
     func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
-        let asked = questions.map { PostgresStatement($0.sql, $0.values) }
-        for (place, found) in try turn(asked).enumerated() { try found.forEachRow(of: place, answer) }
+        let asked = GatheredQuestions(questions)
+        try asked.forEachRow(of: turn(asked.statements), answer)
     }
 
     /// Takes the lock, if that was not done yet.
@@ -130,7 +130,7 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     private var catalog: PostgresCatalog { PostgresCatalog(self) }
 
     func apply(_ writes: some Collection<RowWrite>) throws {
-        let writes = PlacedWrites(writes)
+        let writes = PlacedWrites(writes, joinsUpdates: false)
         do { _ = try turn(writes.statements) } catch { throw writes.explain(error) }
     }
 
@@ -177,7 +177,7 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
         _ writes: [RowWrite], _ others: [PostgresStatement] = [],
         within limit: Duration = PostgresStore.patience
     ) throws {
-        let placed = PlacedWrites(writes)
+        let placed = PlacedWrites(writes, joinsUpdates: true)
         let statements = placed.statements + others + [PostgresStatement("COMMIT")]
         let warnings = session.warnings
         do {
@@ -206,20 +206,19 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     }
 }
 
-/// Writes, and the statement that each begins with.
+/// Writes, and the row that a statement is about.
 private struct PlacedWrites {
     private(set) var statements: [PostgresStatement] = []
     private var rows: [Int: (layout: TableLayout, id: Int64)] = [:]
 
-    init(_ writes: some Collection<RowWrite>) {
-        statements.reserveCapacity(writes.count)
-        for write in writes {
-            if let row = write.row { rows[statements.count] = row }
-            statements += PostgresStatement.writing(write)
+    init(_ writes: some Collection<RowWrite>, joinsUpdates: Bool) {
+        for run in GatheredWrites(writes, joinsUpdates: joinsUpdates).runs {
+            if let row = run.write.row, run.rows.count == 1 { rows[statements.count] = row }
+            statements += PostgresStatement.writing(run)
         }
     }
 
-    /// The error for a row that was not there, where it is that.
+    /// The error for a row that was not there, where it is that. Which of several it was tells the next try, with savepoints.
     func explain(_ error: any Error) -> any Error {
         guard let failure = error as? PostgresError, failure.isMissingRow,
             let row = failure.place.flatMap({ rows[$0] })

@@ -74,8 +74,14 @@ package struct StoreClock: VaultClock {
 package struct StoreQuestion: Sendable {
     package let sql: String
     package let values: [SQLValue]
+    /// The row that is asked for, where it is all columns of one.
+    package let row: (layout: TableLayout, id: Int64)?
 
-    package init(_ sql: String, _ values: [SQLValue] = []) { (self.sql, self.values) = (sql, values) }
+    package init(_ sql: String, _ values: [SQLValue] = []) { (self.sql, self.values, row) = (sql, values, nil) }
+
+    package init(row layout: TableLayout, _ id: Int64) {
+        (sql, values, row) = (layout.selectByID, [.integer(id)], (layout, id))
+    }
 }
 
 /// A write transaction that has begun.
