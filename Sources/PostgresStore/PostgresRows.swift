@@ -135,8 +135,11 @@ struct GatheredWrites {
     /// - Parameter joinsUpdates: otherwise a row that is not there can be named.
     init(_ writes: some Collection<RowWrite>, joinsUpdates: Bool) {
         for write in writes {
-            if let place = open.first(where: { runs[$0].write.sql == write.sql }), take(write, place) { continue }
-            let table = write.sql.split(separator: " ", maxSplits: 3).dropFirst(write.row == nil ? 2 : 1).first ?? ""
+            if let place = open.first(where: { runs[$0].write.sql == write.sql }), take(write, place) {
+                continue
+            }
+            let table =
+                write.sql.split(separator: " ", maxSplits: 3).dropFirst(write.row == nil ? 2 : 1).first ?? ""
             if write.row == nil ? PostgresRows.isInsert(write) : joinsUpdates {
                 open.removeAll { runs[$0].table == table }
                 open.append(runs.count)
@@ -145,7 +148,9 @@ struct GatheredWrites {
                 open = []
             }
             runs.append(
-                Run(write: write, table: table, rows: [write.values], ids: Set(write.row.map { [$0.id] } ?? [])))
+                Run(
+                    write: write, table: table, rows: [write.values],
+                    ids: Set(write.row.map { [$0.id] } ?? [])))
         }
     }
 

@@ -60,7 +60,8 @@ struct PostgresStatement {
 
     /// PostgreSQL's numbers of the types of all that is sent; 0: that of its place.
     var types: [UInt32] {
-        (rows?.types.compactMap { $0?.array } ?? []) + values.map { PostgresRows.ColumnType($0)?.element ?? 0 }
+        (rows?.types.compactMap { $0?.array } ?? [])
+            + values.map { PostgresRows.ColumnType($0)?.element ?? 0 }
     }
 
     /// - Throws: ``VaultError/Code/invalidInput`` for a text that PostgreSQL does not keep.

@@ -110,7 +110,7 @@ extension TokenIssuer {
             return try await vault.withRecentClient(recent?.client) { recent in
                 let caller = if let recent { recent } else { try await authenticate(client, origin).client }
                 guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
-                if let accessToken = try await vault.validate(token, for: caller) {
+                if let accessToken = try await vault.validate(token, for: caller.sight) {
                     return IntrospectedToken(
                         accessToken, isAccessToken: true,
                         of: try await self.client(accessToken.client, caller), self)

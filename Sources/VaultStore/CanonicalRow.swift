@@ -7,10 +7,11 @@ package import VaultCrypto
 /// Row hash (for the log) = SHA-256 of that up to the last column that is hashed.
 /// Row tag = keyed BLAKE2b-256 of all of it.
 ///
-/// Every read and write spells a row out, so it lies in memory of its own: an array asks for its owners at every byte.
+/// Every read and write spells a row out, so it lies in memory of its own: an array asks for its owners at every byte. What
+/// most rows need is so little that the allocator of each thread has it at hand.
 package struct CanonicalRow: ~Copyable {
     @usableFromInline var memory: UnsafeMutableRawPointer
-    @usableFromInline var capacity = 1536
+    @usableFromInline var capacity = 1024
     @usableFromInline var count = 0
     /// How many of the bytes the log's hash covers.
     package private(set) var hashed = 0
@@ -31,7 +32,9 @@ package struct CanonicalRow: ~Copyable {
     }
 
     package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64?) {
-        self.init(layout, id: id, leaf: leaf) { index, number, row in row.append(columns[index], number: number) }
+        self.init(layout, id: id, leaf: leaf) { index, number, row in
+            row.append(columns[index], number: number)
+        }
     }
 
     deinit { memory.deallocate() }

@@ -4,7 +4,7 @@ package import VaultCore
 package struct RowWrite: Sendable {
     package let sql: String
     package let values: [SQLValue]
-    /// The row that must be there to be changed.
+    /// The row that must be there to be changed: the condition begins with `id = ?`.
     package let row: (layout: TableLayout, id: Int64)?
     /// The table whose one row this makes or replaces: an engine may add a newer row instead, and remove the old one.
     package let single: SingleRow?
@@ -77,7 +77,9 @@ package struct StoreQuestion: Sendable {
     /// The row that is asked for, where it is all columns of one.
     package let row: (layout: TableLayout, id: Int64)?
 
-    package init(_ sql: String, _ values: [SQLValue] = []) { (self.sql, self.values, row) = (sql, values, nil) }
+    package init(_ sql: String, _ values: [SQLValue] = []) {
+        (self.sql, self.values, row) = (sql, values, nil)
+    }
 
     package init(row layout: TableLayout, _ id: Int64) {
         (sql, values, row) = (layout.selectByID, [.integer(id)], (layout, id))

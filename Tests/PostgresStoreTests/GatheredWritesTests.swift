@@ -35,7 +35,8 @@ import VaultStore
             case 3 where !ids.isEmpty:
                 return RowWrite(
                     "DELETE FROM backups WHERE id = ?", [.integer(ids.remove(at: .random(in: ids.indices)))])
-            case 4, 5: return RowWrite(tile, [.integer(Int64(step)), .blob([UInt8](repeating: 7, count: 32))])
+            case 4, 5:
+                return RowWrite(tile, [.integer(Int64(step)), .blob([UInt8](repeating: 7, count: 32))])
             default:
                 defer { next += 1 }
                 ids.append(next)
@@ -47,7 +48,8 @@ import VaultStore
     @Test(arguments: 0..<12) func `whatever their order`(_ round: Int) throws {
         let (together, oneByOne) = (try Scene(), try Scene())
         let writes = Self.sequence(of: 10 << (round % 4))
-        let story = Comment(rawValue: writes.map { "\($0.sql.prefix(14)) \($0.values)" }.joined(separator: "\n"))
+        let story = Comment(
+            rawValue: writes.map { "\($0.sql.prefix(14)) \($0.values)" }.joined(separator: "\n"))
         #expect(together.commit { _ in writes }.isCommitted, story)
         for write in writes { #expect(oneByOne.commit { _ in [write] }.isCommitted, story) }
         #expect(try together.run(Self.look) == oneByOne.run(Self.look), story)

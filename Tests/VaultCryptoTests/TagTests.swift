@@ -40,7 +40,8 @@ import VaultCrypto
         #expect(isTag(tag, of: row))
         for index in row.indices { #expect(!isTag(tag, of: row.flipped(at: index))) }
         for index in tag.indices { #expect(!isTag(tag.flipped(at: index), of: row)) }
-        #expect(!isTag(tag, of: row + [0]) && !isTag(tag + [0], of: row) && !isTag(Array(tag[..<31]), of: row))
+        #expect(
+            !isTag(tag, of: row + [0]) && !isTag(tag + [0], of: row) && !isTag(Array(tag[..<31]), of: row))
         #expect(!isTag([], of: row))
         #expect(Array(tag.prefix(16)) != tagKey.tag(.token, of: row))
     }

@@ -1,7 +1,7 @@
 import Foundation
 import TokenRotation
 public import VaultCore
-import VaultStore
+package import VaultStore
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2).
 public enum ClientAuthenticationMethod: String, Codable, Sendable, CaseIterable {
@@ -166,6 +166,10 @@ public struct Client: Sendable {
     /// Of the registry, where this was taken from memory (``Vault/recentClient(identifiedBy:)``): what is done for it must
     /// find the same. Nil: read from the database.
     var revision: RegistryRevision?
+
+    /// What decides which tokens it may see: a client is large, and would be copied for each of them.
+    package typealias Sight = (id: OwnerID, seesAll: Bool, revision: RegistryRevision?)
+    package var sight: Sight { (id, registration.mayIntrospect, revision) }
 
     init(owner: Owner, row: ClientRow, secrets: [ClientSecretInfo], keyring: Keyring) throws {
         let identity = try JSONDecoder().decode(ClientIdentity.self, from: Data(try owner.identity(keyring)))

@@ -28,9 +28,8 @@ extension Vault {
         try await validate(accessToken, for: nil)
     }
 
-    /// The same for a client, which sees its own tokens, or all: one that it may not see counts as not valid, and as not
-    /// used.
-    package func validate(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
+    /// The same for a client: a token that it may not see counts as not valid, and as not used.
+    package func validate(_ accessToken: SecretBytes, for caller: Client.Sight?) async throws -> ValidToken? {
         guard let handle = try await openHandle(accessToken, as: .accessToken) else { return nil }
         let (now, floor) = (clock.now(), liveKeys.floor)
         let question = StoreQuestion(Self.validationSQL, [.integer(handle.grant.rawValue)])
@@ -55,8 +54,7 @@ extension Vault {
 
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
-        _ database: Database, _ keys: SnapshotKeys, _ now: VaultInstant,
-        _ caller: Client?
+        _ database: Database, _ keys: SnapshotKeys, _ now: VaultInstant, _ caller: Client.Sight?
     ) throws -> ValidToken? {
         let (keyring, revision) = (keys.keyring, keys.revision)
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
@@ -77,7 +75,7 @@ extension Vault {
             expiresAt: slot.expiresAt, now: now)
         guard refusal == nil else { return nil }
         if let caller {
-            guard caller.registration.mayIntrospect || row.client == caller.id else { return nil }
+            guard caller.seesAll || row.client == caller.id else { return nil }
             guard caller.revision == nil || caller.revision == revision else { throw Overtaken() }
         }
         if handle.generation == row.generation, row.awaitsFirstUse {

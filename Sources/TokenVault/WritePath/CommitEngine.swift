@@ -156,8 +156,7 @@ final class CommitEngine: @unchecked Sendable {
             "SELECT hash FROM audit_leaves WHERE id = ?", [.integer((ownHead?.size ?? 0) - 1)])
         let first =
             store.isRemote ? LastCommit.questions + [own] : [VaultRow.question, LogHead.question]
-        let questions = wanted.map { StoreQuestion(row: $0.layout, $0.id) }
-        try opened.ask(first + questions) { place, cursor in
+        try opened.ask(first + wanted.map { StoreQuestion(row: $0.layout, $0.id) }) { place, cursor in
             guard place >= first.count else {
                 guard place == LastCommit.questions.count else { return try last.take(place, cursor) }
                 return isKept = cursor.value(0) == ownHead?.lastLeaf.map { .blob($0.bytes) }
