@@ -4,9 +4,9 @@ package import VaultCrypto
 
 /// Which state of the registry a snapshot shows: the stamp in the vault row, another one with every change to owners,
 /// clients, secrets, keys, keyslots, providers, anchors and webhooks. What is kept in memory is of one stamp.
-package struct RegistryRevision: Sendable, Hashable {
+@usableFromInline package struct RegistryRevision: Sendable, Hashable {
     package static let byteCount = 16
-    private let first, second: UInt64
+    @usableFromInline let first, second: UInt64
 
     /// Nil unless the column has the right length.
     package init?(_ cursor: RowCursor, at column: Int) {
@@ -33,6 +33,17 @@ package struct RegistryRevision: Sendable, Hashable {
 
     /// As the last entry of a commit names it.
     package var hex: String { Hex.encode(bytes) }
+}
+
+extension RegistryRevision? {
+    /// In place: the conformance would be asked at every check of a token.
+    @inlinable package static func == (a: Self, b: Self) -> Bool {
+        switch (a, b) {
+        case (let a?, let b?): a.first == b.first && a.second == b.second
+        case (nil, nil): true
+        default: false
+        }
+    }
 }
 
 extension TableLayout {
