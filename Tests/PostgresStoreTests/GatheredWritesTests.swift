@@ -26,21 +26,21 @@ import VaultStore
 
     /// Inserts, updates and deletes in an order that one by one succeeds.
     private static func sequence(of count: Int) -> [RowWrite] {
-        var (ids, next) = ([Int64](), Int64(1))
+        var (ids, free) = ([Int64](), (1...100).map { Int64($0) })
         return (0..<count).map { step in
             let keepUntil: SQLValue = Bool.random() ? .null : .integer(.random(in: .min ... .max))
             switch Int.random(in: 0..<8) {
             case 0..<3 where !ids.isEmpty:
                 return updated(ids[.random(in: ids.indices)], Int64(step), keepUntil: keepUntil)
             case 3 where !ids.isEmpty:
-                return RowWrite(
-                    "DELETE FROM backups WHERE id = ?", [.integer(ids.remove(at: .random(in: ids.indices)))])
+                // The next row gets its number.
+                free.append(ids.remove(at: .random(in: ids.indices)))
+                return RowWrite("DELETE FROM backups WHERE id = ?", [.integer(free[free.count - 1])])
             case 4, 5:
                 return RowWrite(tile, [.integer(Int64(step)), .blob([UInt8](repeating: 7, count: 32))])
             default:
-                defer { next += 1 }
-                ids.append(next)
-                return inserted(next, keepUntil: keepUntil)
+                ids.append(free.removeLast())
+                return inserted(ids[ids.count - 1], keepUntil: keepUntil)
             }
         }
     }
