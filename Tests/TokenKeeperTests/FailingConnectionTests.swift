@@ -117,7 +117,7 @@ import VaultCore
         bench.clock.advance(.seconds(86400))
         #expect(try await bench.keeper.accessToken(for: ids[2]).word == "needs-consent refused")
         #expect(try await bench.events(ids[2]).last == "connection.needs_consent invalid-grant")
-        try await bench.keeper.vault.users.remove("alice")
+        try await bench.bench.whole { try await $0.users.remove("alice") }
         #expect(try await bench.connection(ids[1]).state == .revoking)
         #expect(try await bench.bench.verify().isIntact)
     }

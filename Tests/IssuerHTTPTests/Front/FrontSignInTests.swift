@@ -145,7 +145,7 @@ import VaultCore
             #expect(refused.status == 403 && refused.isPage)
             #expect(browser.session == nil)
             #expect(try await server.entries("user.sign-in").last?.reason == "user_disabled")
-            try await server.vault.users.remove(name)
+            try await server.whole { try await $0.users.remove(name) }
             #expect(try await front.signIn(browser, for: app, front.claims("alice")).leadsBack)
             let second = try await server.vault.users.find(name)
             #expect(first.id != second.id)

@@ -63,6 +63,17 @@ struct TestServer: Sendable {
         await vault.close()
     }
 
+    /// Does what concerns the keeper too, for which the user of the server that the issuer has lacks the rights.
+    func whole<Result>(_ body: (Vault) async throws -> Result) async throws -> Result {
+        guard let database else { return try await body(vault) }
+        let whole = try await database.open(
+            unlockedBy: .keyFile(path: directory + "/key"),
+            VaultConfiguration(channel: .http, clock: clock, logger: log.logger), isWhole: true)
+        let result = try await body(whole)
+        await whole.close()
+        return result
+    }
+
     /// Opens the vault of this server again, as after a restart, and serves that.
     static func serve(
         _ vault: Vault, _ directory: String, _ clock: SettableClock, _ profile: IssuerProfile = .standard,

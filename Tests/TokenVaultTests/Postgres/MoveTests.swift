@@ -135,6 +135,26 @@ import VaultCustody
         #expect(FileManager.default.fileExists(atPath: path))
     }
 
+    @Test(.ofFiles) func `not what was written on the server meanwhile, and then it stays there`()
+        async throws
+    {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let (place, key) = (scene.place, scene.key)
+        await #expect(throws: VaultError(.busy, "")) {
+            try await scene.move(place, .file(scene.test.directory + "/back")).run { share in
+                scene.meanwhile(share) {
+                    let late = try? await Vault.open(at: place, unlockedBy: key)
+                    _ = try? await late?.users.add("late")
+                    await late?.close()
+                }
+            }
+        }
+        let vault = try await Vault.open(at: place, unlockedBy: key)
+        #expect(try await vault.users.list().map(\.name).sorted() == ["alice", "late"])
+        await vault.close()
+    }
+
     @Test(.ofFiles) func `begun again after a failure, it replaces the copy that cannot be used`()
         async throws
     {
