@@ -48,8 +48,9 @@ enum PostgresConnecting {
                 "-c synchronous_commit=on -c jit=off -c plan_cache_mode=force_generic_plan -c timezone=UTC "
                     + "-c lock_timeout=3s -c default_transaction_isolation=read\\ committed "
                     + "-c client_connection_check_interval=1s -c client_min_messages=warning "
-                    // A kept plan for the newest version of a row, made when there was one, must not read and sort them all later.
-                    + "-c enable_seqscan=off "
+                    // A kept plan for the newest version of a row, made when there was one, must not read and sort them all later;
+                    // and only a scan of an index notes which versions are dead, for those who look after it.
+                    + "-c enable_seqscan=off -c enable_bitmapscan=off "
                     // A server that no longer reaches us must not keep the lock for us.
                     + "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 "
                     + "-c tcp_user_timeout=10s "
