@@ -24,16 +24,21 @@ extension VaultWorker {
         await vault.close()
     }
 
-    /// Swaps each chain until standard input ends, and says what happens as a worker with a limit does.
+    /// Swaps chains until standard input ends, and says what happens as a worker with a limit does.
     ///
-    /// An error is no reason to give up, a refusal is.
-    static func persist(_ place: String, _ source: KeySource, _ name: String) async throws {
+    /// Each caller takes its chains in turn. An error is no reason to give up, a refusal is.
+    static func persist(
+        _ place: String, _ source: KeySource, _ name: String, _ callers: Int
+    ) async throws {
         let chains = readChains()
         let vault = try await open(place, source)
         let client = try await vault.clients.find(name)
         say("ready")
         await withTaskGroup { group in
-            for chain in chains { group.addTask { await chain.persist(vault, client) } }
+            for first in 0..<callers {
+                let own = stride(from: first, to: chains.count, by: callers).map { chains[$0] }
+                group.addTask { await persist(own, vault, client) }
+            }
             await endOfInput()
             group.cancelAll()
         }
@@ -42,29 +47,30 @@ extension VaultWorker {
         say("done")
     }
 
+    private static func persist(_ chains: [Chain], _ vault: Vault, _ client: Client) async {
+        var chains = chains
+        var turn = 0
+        while !Task.isCancelled {
+            // Not a child of ours, or what ends us would end a swap in the middle.
+            let chain = chains[turn]
+            let step = Task { await chain.attempt(chain.token, vault, client) }
+            switch await step.value {
+            case .next(let successor):
+                chains[turn].token = successor
+                turn = (turn + 1) % chains.count
+            case .again: try? await Waiting.pass(.milliseconds(50))
+            // There is nothing more to present.
+            case .over: return
+            }
+        }
+    }
+
     private static func endOfInput() async {
         await withCheckedContinuation { continuation in
             Thread {
                 while readLine() != nil {}
                 continuation.resume()
             }.start()
-        }
-    }
-}
-
-extension Chain {
-    // Once refused, a chain has nothing more to present.
-    fileprivate func persist(_ vault: Vault, _ client: Client) async {
-        var token = token
-        while !Task.isCancelled {
-            // Not a child of ours, or what ends us would end a swap in the middle.
-            let presented = token
-            let step = Task { await attempt(presented, vault, client) }
-            switch await step.value {
-            case .next(let successor): token = successor
-            case .again: try? await Waiting.pass(.milliseconds(50))
-            case .over: return
-            }
         }
     }
 }

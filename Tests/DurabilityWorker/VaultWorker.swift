@@ -20,10 +20,10 @@ import VaultCustody
 /// Rotates `root`, `lookup`, `rows` or, all of them and more, `deep`; says `ready` before and `done` after.
 ///
 ///     vault-worker begin VAULT KEY-FILE CLIENT COUNT
-///     vault-worker persist VAULT KEY-FILE CLIENT
+///     vault-worker persist VAULT KEY-FILE CLIENT CALLERS
 ///
-/// Makes grants of `alice`; swaps the chains of its standard input until that ends, whatever fails meanwhile. `VAULT` is a
-/// path or `postgres:SERVICE` in all of them.
+/// Makes grants of `alice`; swaps the chains of its standard input, which as many callers share, until that ends, whatever
+/// fails meanwhile. `VAULT` is a path or `postgres:SERVICE` in all of them.
 @main
 struct VaultWorker {
     static func main() async throws {
@@ -34,8 +34,8 @@ struct VaultWorker {
         if arguments.count == 6, arguments[1] == "begin", let count = Int(arguments[5]) {
             return try await begin(arguments[2], .keyFile(path: arguments[3]), arguments[4], count)
         }
-        if arguments.count == 5, arguments[1] == "persist" {
-            return try await persist(arguments[2], .keyFile(path: arguments[3]), arguments[4])
+        if arguments.count == 6, arguments[1] == "persist", let callers = Int(arguments[5]) {
+            return try await persist(arguments[2], .keyFile(path: arguments[3]), arguments[4], callers)
         }
         guard arguments.count >= 5, let limit = Int(arguments[4]) else { exit(2) }
         let callers = arguments.count > 5 ? Int(arguments[5]) ?? 1 : 1
@@ -92,7 +92,7 @@ struct VaultWorker {
 /// One grant, refreshed again and again by one caller.
 struct Chain: Sendable {
     let grant: GrantID
-    let token: SecretBytes
+    var token: SecretBytes
 
     /// What became of a swap.
     enum Step {

@@ -10,13 +10,15 @@ CALLERS = 16
 
 
 class Load:
-    def __init__(self, vault: Installation) -> None:
+    def __init__(self, vault: Installation, chains: int = 1) -> None:
+        """`chains`: how many grants each caller refreshes in turn."""
         self.vault = vault
-        self.chains = vault.begin(4 * CALLERS)
-        share = [self.chains[start:start + CALLERS] for start in range(0, 4 * CALLERS, CALLERS)]
+        self.chains = vault.begin(4 * CALLERS * chains)
+        share = [self.chains[process::4] for process in range(4)]
         self.servers = [Server(vault, "server-1"), Server(vault, "server-2")]
-        self.libraries = [LibraryProcess(vault, "library-1", share[0]), LibraryProcess(vault, "library-2", share[1])]
-        self.callers = [HTTPCallers(self.servers[0], share[2]), HTTPCallers(self.servers[1], share[3])]
+        self.libraries = [LibraryProcess(vault, "library-1", share[0], CALLERS),
+                          LibraryProcess(vault, "library-2", share[1], CALLERS)]
+        self.callers = [HTTPCallers(self.servers[0], share[2], CALLERS), HTTPCallers(self.servers[1], share[3], CALLERS)]
         self.shares = list(zip(self.processes, share))
         # Each chain goes on at a server that is not the process it was refreshed by so far.
         self.elsewhere = [(self.servers[0], share[0]), (self.servers[1], share[1]), (self.servers[1], share[2]),

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -120,15 +121,15 @@ class Record:
 
 
 class LibraryProcess:
-    """A process that uses the library: a caller for each chain."""
+    """A process that uses the library: its callers share the chains."""
 
-    def __init__(self, vault: Installation, name: str, chains: list[Chain]) -> None:
+    def __init__(self, vault: Installation, name: str, chains: list[Chain], callers: int) -> None:
         self.record = Record(name)
         self.chains = {chain.grant: chain for chain in chains}
         self.log = FOLDER / f"{name}.log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(vault.worker("persist"), env=vault.environment, stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = subprocess.Popen(vault.worker("persist", callers), env=vault.environment, text=True,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         self.process.stdin.write("".join(f"{chain.grant} {chain.token}\n" for chain in chains) + "\n")
         self.process.stdin.flush()
         self.done = False
@@ -261,19 +262,23 @@ class HTTPCaller:
 
 
 class HTTPCallers:
-    """A thread for each chain, which goes on until it is stopped or refused."""
+    """Threads that share the chains and go on until they are stopped or refused."""
 
-    def __init__(self, server: Server, chains: list[Chain]) -> None:
+    def __init__(self, server: Server, chains: list[Chain], callers: int) -> None:
         self.server = server
         self.stopped = threading.Event()
-        self.threads = [threading.Thread(target=self._go, args=(HTTPCaller(server, chain),), daemon=True)
-                        for chain in chains]
+        self.threads = [threading.Thread(target=self._go, args=(chains[first::callers],), daemon=True)
+                        for first in range(callers)]
         for thread in self.threads:
             thread.start()
 
-    def _go(self, caller: HTTPCaller) -> None:
+    def _go(self, chains: list[Chain]) -> None:
+        turns = cycle(chains)
+        caller = HTTPCaller(self.server, next(turns))
         while not self.stopped.is_set() and not self.server.record.refusals:
-            if not caller.attempt():
+            if caller.attempt():
+                caller.chain = next(turns)
+            else:
                 self.stopped.wait(0.05)
         caller.connection.close()
 

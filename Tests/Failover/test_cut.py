@@ -35,8 +35,8 @@ class CutOff(unittest.TestCase):
 
     def test_a_machine_that_is_cut_off_in_the_middle_of_batches(self) -> None:
         chains = self.vault.begin(2 * CALLERS)
-        load = HTTPCallers(self.server, chains[:CALLERS])
-        elsewhere = HTTPCallers(self.other, chains[CALLERS:])
+        load = HTTPCallers(self.server, chains[:CALLERS], CALLERS)
+        elsewhere = HTTPCallers(self.other, chains[CALLERS:], CALLERS)
         until("answers", lambda: self.server.record.times and self.other.record.times)
         time.sleep(PAUSE)
         begin = time.monotonic()
