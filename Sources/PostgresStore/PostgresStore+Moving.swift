@@ -9,11 +9,12 @@ extension PostgresStore {
     /// - Throws: ``VaultError/Code/busy`` where the lock is not to be had; ``VaultError/Code/outcomeUnknown``; what `body`
     ///   throws.
     package static func moveAway(
-        from place: PostgresPlace, at begun: VaultInstant, _ body: (Database) throws -> Void
+        from place: PostgresPlace, rows: Int64, logSize: Int64, at begun: VaultInstant,
+        _ body: (Database) throws -> Void
     ) throws {
         try transaction(at: place) { transaction in
             try body(transaction.database)
-            try transaction.apply([MoveMark.hasLeft.write(at: begun)])
+            try transaction.apply([MoveMark.hasLeft.write(rows: rows, logSize: logSize, at: begun)])
         }
     }
 }
@@ -56,7 +57,7 @@ package enum MoveMark: Int, Sendable {
         }
     }
 
-    package func write(rows: Int64 = 0, logSize: Int64 = 0, at begun: VaultInstant) -> RowWrite {
+    package func write(rows: Int64, logSize: Int64, at begun: VaultInstant) -> RowWrite {
         var counts: [UInt8] = []
         for count in [rows, logSize, 0, 0] { counts.append(bigEndian: count) }
         return PostgresLedger.applied(rawValue, counts, at: begun)

@@ -22,8 +22,8 @@ import VaultStore
 /// where it was, unless it was written meanwhile: a file gets another name, a database a mark. Last, an entry of the copy's
 /// log says that it was moved, and the anchors go with it.
 ///
-/// In PostgreSQL a copy cannot be opened before that entry is there. After a failure, run the move again: it finds the
-/// copy, and replaces it, or finishes it where the vault was left already.
+/// Before that entry is there, a copy in PostgreSQL cannot be opened, and one in a file has another name. After a failure, run
+/// the move again: it makes another copy, or finishes the one for which the vault was left already.
 public struct VaultMove: Sendable {
     public var source: VaultPlace
     /// Where no vault is yet, or the unfinished copy of an earlier try.
@@ -52,33 +52,47 @@ public struct VaultMove: Sendable {
                 .invalidInput, "A vault is moved to PostgreSQL, or from there.",
                 remedy: "Move the file itself while no service uses it, with the files beside it.")
         }
-        let earlier = try await earlierTry()
+        let earlier = try await BlockingThread.result { try earlierTry() }
         if let earlier, let left = try await BlockingThread.result({ try left(by: earlier) }) {
+            let copy = try MovedCopy(earlier.vault, to: target, at: earlier.begunAt)
             return try await finish(
-                openCopy(), from: left.path, earlier.rows, earlier.logSize, left.setAside, isRepeated: true)
+                open(copy), copy, from: left.path, earlier.rows, earlier.logSize, left.setAside,
+                isRepeated: true)
         }
         let begun = configuration.clock.now()
-        let copied = try await copy(begun) { progress($0 * 0.6) }
+        let (rows, head, path, copy) = try await copied(begun) { progress($0 * 0.6) }
+        let vault: Vault
         let setAside: String?
-        let copy: Vault
         do {
-            copy = try await openCopy()
-            do {
-                try await prove(copy, copied.head) { progress(0.6 + $0 * 0.4) }
-                setAside = try await BlockingThread.result { try leave(copied.head, begun) }
-            } catch {
-                await copy.close()
+            vault = try await open(copy)
+            do { try await prove(vault, head) { progress(0.6 + $0 * 0.4) } } catch {
+                await vault.close()
                 throw error
             }
-        } catch { throw failure(error) }
+        } catch {
+            copy.remove()
+            throw failure(error)
+        }
+        do { setAside = try await BlockingThread.result { try leave(head, rows, begun) } } catch {
+            await vault.close()
+            let failure = failure(error)
+            // Any other failure may be of a vault that was left for this copy.
+            if failure.code == .busy { copy.remove() }
+            throw failure
+        }
         return try await finish(
-            copy, from: copied.path, copied.rows, copied.head.size, setAside, isRepeated: earlier != nil)
+            vault, copy, from: path, rows, head.size, setAside, isRepeated: earlier != nil)
     }
 
-    private func earlierTry() async throws -> MoveMark.Found? {
-        guard case .postgres(let service) = target else { return nil }
-        return try await BlockingThread.result {
-            try MoveMark.isCopied.find(at: PostgresPlace(service: service))
+    /// A copy in PostgreSQL says of itself which vault it is of; one in a file is told by the database that was left.
+    private func earlierTry() throws -> MoveMark.Found? {
+        switch (source, target) {
+        case (_, .postgres(let service)):
+            return try MoveMark.isCopied.find(at: PostgresPlace(service: service))
+        case (.postgres(let service), .file):
+            let left = try MoveMark.hasLeft.find(at: PostgresPlace(service: service))
+            return try left.flatMap { try MovedCopy($0.vault, to: target, at: $0.begunAt).isThere ? $0 : nil }
+        case (.file, .file): return nil
         }
     }
 
@@ -96,9 +110,9 @@ public struct VaultMove: Sendable {
         }
     }
 
-    private func openCopy() async throws -> Vault {
-        guard case .postgres(let service) = target else {
-            return try await Vault.open(at: target, unlockedBy: key, configuration: configuration)
+    private func open(_ copy: MovedCopy) async throws -> Vault {
+        guard case .postgres(let service) = copy.place else {
+            return try await Vault.open(at: copy.place, unlockedBy: key, configuration: configuration)
         }
         let store = try await BlockingThread.result {
             try PostgresStore(
@@ -107,31 +121,33 @@ public struct VaultMove: Sendable {
         return try await Vault.open(in: store, unlockedBy: key, configuration: configuration)
     }
 
-    /// Says in the log of the copy that it is the vault from now on, takes the anchors along, and closes it.
+    /// Says in the log of the copy that it is the vault from now on, takes the anchors along, closes it, and gives it its
+    /// name.
     private func finish(
-        _ copy: Vault, from old: String, _ rows: Int64, _ size: Int64, _ setAside: String?, isRepeated: Bool
+        _ vault: Vault, _ copy: MovedCopy, from old: String, _ rows: Int64, _ size: Int64,
+        _ setAside: String?,
+        isRepeated: Bool
     ) async throws -> MoveReceipt {
         let root: Digest
         do {
-            root = try await copy.scan { database, _ in
+            root = try await vault.scan { database, _ in
                 try StoredLog(database).subtrees.root(over: 0..<UInt64(size))
             }
-            try await copy.write(.finishing) { transaction in
-                if copy.store.isRemote { transaction.put(MoveMark.isCopied.removal) }
+            try await vault.write(.finishing) { transaction in
+                if vault.store.isRemote { transaction.put(MoveMark.isCopied.removal) }
                 try transaction.moveAnchors(from: old, to: copy.path)
-                return Audited((), AuditEvent(.vaultMove, by: copy.operatorActor))
+                return Audited((), AuditEvent(.vaultMove, by: vault.operatorActor))
             }
+            await vault.close()
+            try await BlockingThread.result { try copy.publish() }
         } catch {
-            await copy.close()
-            let cause = copy.store.translate(error)
+            await vault.close()
+            let cause = vault.store.translate(error)
             throw VaultError(
                 cause.code,
-                "The vault has left \(source), and the copy at \(target) is whole; its log could not be told: \(cause.message)",
-                remedy: copy.store.isRemote
-                    ? "Move the vault again, which finishes that."
-                    : "Use the copy, and add the anchors again.")
+                "The vault has left \(source), and the copy at \(copy.place) is whole; it could not be finished: \(cause.message)",
+                remedy: "Mend that, then move the vault again, which finishes it.")
         }
-        await copy.close()
         return MoveReceipt(
             source: source, target: target, rows: rows, logSize: size, logRoot: Hex.encode(root.bytes),
             setAside: setAside, isRepeated: isRepeated)
@@ -144,33 +160,38 @@ public struct VaultMove: Sendable {
             return VaultError(
                 .outcomeUnknown,
                 "The copy at \(target) is whole. Whether \(source) was marked as moved away is not known.",
-                remedy: isRepeatable
-                    ? "Move the vault again: that finishes it, or begins again."
-                    : "Open the vault at \(source): if it says that it was moved away, use the copy; if it opens, remove the copy, then begin again."
-            )
+                remedy: "Move the vault again: that finishes it, or begins again.")
         }
         return VaultError(
             cause?.code ?? .internalError,
             "The copy at \(target) is not to be used: \(cause?.message ?? "it could not be checked"). The vault at \(source) is as it was.",
-            remedy: isRepeatable
-                ? "Move the vault again, which replaces the copy." : "Remove the copy, then begin again.")
+            remedy: "Move the vault again, which makes another copy.")
     }
 
-    private var isRepeatable: Bool { if case .postgres = target { true } else { false } }
-
-    private func copy(
-        _ begun: VaultInstant, _ progress: @escaping @Sendable (Double) -> Void
-    ) async throws -> (rows: Int64, head: LogHead, path: String) {
-        // Shows that the key is right before anything is copied.
-        let vault = try await Vault.open(at: source, unlockedBy: key, configuration: configuration)
-        let result: (rows: Int64, head: LogHead, path: String)
+    private func openSource() async throws -> Vault {
         do {
+            return try await Vault.open(at: source, unlockedBy: key, configuration: configuration)
+        } catch let error as VaultError where error.code == .notFound && Vault.mayBe(at: target) {
+            throw VaultError(
+                .notFound, error.message,
+                remedy: "Look at \(target): if the vault is there, an earlier move has ended.")
+        }
+    }
+
+    private func copied(
+        _ begun: VaultInstant, _ progress: @escaping @Sendable (Double) -> Void
+    ) async throws -> (rows: Int64, head: LogHead, path: String, copy: MovedCopy) {
+        // Shows that the key is right before anything is copied.
+        let vault = try await openSource()
+        let result: (rows: Int64, head: LogHead, path: String, copy: MovedCopy)
+        do {
+            let copy = try MovedCopy(vault.id.bytes, to: target, at: begun)
             result = try await BlockingThread.result {
                 try refuseServed(vault)
                 return try vault.store.withOwnReader { database in
                     let head = try LogHead.read(database)
                     var rows: Int64 = 0
-                    try make(vault.id, begun) { transaction in
+                    try make(copy, vault.id, begun) { transaction in
                         do {
                             rows = try RowCopy(configuration.ledger).run(
                                 from: database, to: transaction, progress: progress)
@@ -183,12 +204,12 @@ public struct VaultMove: Sendable {
                         try refuseServed(vault)
                         let now = try vault.store.withOwnReader { try LogHead.read($0) }
                         guard now.size == head.size, now.root == head.root else { throw written }
-                        guard isRepeatable else { return }
+                        guard case .postgres = target else { return }
                         try transaction.apply([
                             MoveMark.isCopied.write(rows: rows, logSize: head.size, at: begun)
                         ])
                     }
-                    return (rows, head, vault.path)
+                    return (rows, head, vault.path, copy)
                 }
             }
         } catch {
@@ -201,10 +222,16 @@ public struct VaultMove: Sendable {
 
     /// Makes the tables at the new place, and what `body` puts into them.
     private func make(
-        _ vault: VaultID, _ now: VaultInstant, _ body: (any StoreTransaction) throws -> Void
+        _ copy: MovedCopy, _ vault: VaultID, _ now: VaultInstant,
+        _ body: (any StoreTransaction) throws -> Void
     ) throws {
-        switch target {
-        case .file(let path): try SQLiteStore.create(at: path, at: now, body)
+        switch copy.place {
+        case .file(let path):
+            try VaultFile.checkDirectory(of: copy.path)
+            do { try SQLiteStore.create(at: path, at: now, body) } catch {
+                copy.remove()
+                throw error
+            }
         case .postgres(let service):
             let store = try PostgresStore.create(
                 at: PostgresPlace(service: service), isSingle: isSingle, logger: configuration.logger,
@@ -259,7 +286,7 @@ public struct VaultMove: Sendable {
     /// was written since the copy was made is not in it, so that is looked for once more, while nothing can be written.
     ///
     /// - Returns: where the file is now; nil for a database.
-    private func leave(_ head: LogHead, _ now: VaultInstant) throws -> String? {
+    private func leave(_ head: LogHead, _ rows: Int64, _ now: VaultInstant) throws -> String? {
         func look(_ database: Database) throws {
             let found = try LogHead.read(database)
             guard found.size == head.size, found.root == head.root else {
@@ -273,7 +300,8 @@ public struct VaultMove: Sendable {
             try SQLiteStore.moveAway(from: path, to: place, look)
             return place
         case .postgres(let service):
-            try PostgresStore.moveAway(from: PostgresPlace(service: service), at: now, look)
+            let place = try PostgresPlace(service: service)
+            try PostgresStore.moveAway(from: place, rows: rows, logSize: head.size, at: now, look)
             return nil
         }
     }

@@ -11,13 +11,14 @@ import VaultStore
         #expect(scene.grow().isCommitted)
         // What was found under the lock spoke against it: all goes on.
         let refused = failure {
-            try PostgresStore.moveAway(from: place, at: Scene.epoch) { _ in throw VaultError(.busy, "written")
+            try PostgresStore.moveAway(from: place, rows: 0, logSize: 0, at: Scene.epoch) { _ in
+                throw VaultError(.busy, "written")
             }
         }
         #expect((refused as? VaultError)?.code == .busy)
         #expect(scene.grow().isCommitted)
         var seen: Int64 = 0
-        try PostgresStore.moveAway(from: place, at: Scene.epoch) {
+        try PostgresStore.moveAway(from: place, rows: 0, logSize: 0, at: Scene.epoch) {
             seen = try $0.count("SELECT size FROM audit_head")
         }
         #expect(seen == 2)

@@ -10,8 +10,7 @@ struct MoveCommand: AsyncParsableCommand {
         discussion: """
             Stop every service that uses the vault first, on every machine. All rows are copied in one \
             transaction; then the copy is opened, verified whole, and compared with the vault by the root of its \
-            log. If anything fails the vault is as it was. Run the command again then: an unfinished copy in \
-            PostgreSQL is finished or replaced; the copy in a file has to be removed first.
+            log. If anything fails, run the command again: it finishes the copy, or makes another.
 
             Afterwards a file has another name, and a database is marked and refuses to be opened, so that \
             nothing serves it by mistake. Remove it when you are sure of the copy. Anchors go with the vault.

@@ -45,6 +45,24 @@ import VaultCustody
 
         func sql(_ text: String) throws -> String { try cluster.run(text, in: service) }
 
+        func vaultID() async throws -> VaultID {
+            let vault = try await Vault.open(at: place, unlockedBy: key)
+            await vault.close()
+            return vault.id
+        }
+
+        func put(_ text: String, _ name: String) throws {
+            try text.write(toFile: test.directory + "/" + name, atomically: true, encoding: .utf8)
+        }
+
+        /// The vault, its copies, and what is beside them.
+        func files(of name: String) throws -> Set<String> {
+            Set(
+                try FileManager.default.contentsOfDirectory(atPath: test.directory).filter {
+                    $0.hasPrefix(name)
+                })
+        }
+
         /// As another process does it while the vault moves, once.
         func meanwhile(_ share: Double, _ body: @escaping @Sendable () async -> Void) {
             guard share > 0.6, !isWritten.exchange(true, ordering: .relaxed) else { return }
@@ -150,9 +168,52 @@ import VaultCustody
                 }
             }
         }
+        #expect(try scene.files(of: "back") == [])
         let vault = try await Vault.open(at: place, unlockedBy: key)
         #expect(try await vault.users.list().map(\.name).sorted() == ["alice", "late"])
         await vault.close()
+    }
+
+    /// What stands in the way of the last step: the file's name is taken by then.
+    @Test(.ofFiles) func `begun again after the database was left, it ends what was begun`() async throws {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let back = scene.test.directory + "/back"
+        let (move, vault) = (scene.move(scene.place, .file(back)), try await scene.vaultID())
+        // Of a try that was killed, and of another vault that is to have the same name.
+        let others = ["\(vault)-7", "\(vault)-7-wal", "\(vault)-7.lock", "00-7"].map { "back.moving-" + $0 }
+        for name in others { try scene.put("x", name) }
+        let failure = await #expect(throws: VaultError.self) {
+            try await move.run { share in if share > 0.6 { try? scene.put("taken", "back") } }
+        }
+        #expect(failure?.code == .alreadyExists, "\(String(describing: failure))")
+        #expect(failure?.message.contains("has left") == true, "\(String(describing: failure))")
+        #expect(try String(contentsOfFile: back, encoding: .utf8) == "taken")
+        #expect(try scene.files(of: "back").isSuperset(of: others))
+        await #expect(throws: VaultError(.unavailable, "")) {
+            try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        }
+        #expect(try scene.sql("SELECT count(*) FROM audit_head") == "1")
+        try FileManager.default.removeItem(atPath: back)
+        let receipt = try await move.run()
+        #expect(receipt.isRepeated && receipt.setAside == nil)
+        #expect(try scene.files(of: "back") == ["back", "back.moving-00-7"])
+        let again = try await Vault.open(at: .file(back), unlockedBy: scene.key)
+        #expect(try await again.validate(scene.tokens.pair.accessToken) != nil)
+        let report = try await again.log.verify(comparesAnchors: false)
+        #expect(report.isIntact)
+        await again.close()
+        #expect(try receipt.logSize < Int64(scene.head(of: back)[0]) ?? 0)
+        await #expect(throws: VaultError(.unavailable, "")) { try await move.run() }
+    }
+
+    @Test(.ofFiles) func `begun again after it has ended, it says where the vault is`() async throws {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let failure = await #expect(throws: VaultError(.notFound, "")) {
+            try await scene.move(.file(scene.test.path), scene.place).run()
+        }
+        #expect(failure?.remedy.contains("\(scene.place)") == true, "\(String(describing: failure))")
     }
 
     @Test(.ofFiles) func `begun again after a failure, it replaces the copy that cannot be used`()
