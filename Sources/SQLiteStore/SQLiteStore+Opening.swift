@@ -105,6 +105,8 @@ extension SQLiteStore {
                 throw error
             }
             try writer.close()
+            // Beside the name it would be in the way of the vault that comes back.
+            unlink(path + ".ballast")
             let code = VaultFile.rename(path, toFree: place)
             guard code == 0 else { throw StorageFailure.failed("rename", code) }
         }

@@ -28,28 +28,27 @@ struct MovedCopy: Sendable {
 
     var isThere: Bool { if case .file(let file) = place { access(file, F_OK) == 0 } else { false } }
 
-    /// Gives a file that was closed its name, and removes what other tries left: the vault has left for this one.
+    /// Gives a file that was closed its name. Removes before what other tries left: the vault has left for this one.
     func publish() throws {
         guard case .file(let file) = place else { return }
         guard access(file + "-wal", F_OK) != 0 else {
             throw VaultError(.busy, "Another process has \(file) open", remedy: "End that process.")
         }
-        // Whatever fails, this is the only vault: it is never removed.
+        remove(names, butFor: file)
         let code = VaultFile.rename(file, toFree: path)
         guard code == 0 else {
             throw code == EEXIST ? VaultFile.alreadyExists(path) : StorageFailure.failed("rename", code)
         }
         try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
-        remove(names)
     }
 
     func remove() { if case .file(let file) = place { remove(file) } }
 
-    private func remove(_ beginning: String) {
+    private func remove(_ beginning: String, butFor kept: String? = nil) {
         let directory = VaultFile.directory(of: path)
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        where "\(directory == "/" ? "" : directory)/\(name)".hasPrefix(beginning) {
-            unlink("\(directory)/\(name)")
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [] {
+            let file = (directory == "/" ? "" : directory) + "/" + name
+            if file.hasPrefix(beginning), file != kept { unlink(file) }
         }
     }
 }
