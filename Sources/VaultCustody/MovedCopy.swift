@@ -4,8 +4,8 @@ import SQLiteStore
 import TokenVault
 import VaultCore
 
-/// Where a vault is copied to. A file has a name of its own until its move has ended, which says of which vault and of which try
-/// it is: nobody takes it for the vault, and no try touches the copy of another.
+/// Where a vault is copied to. A file has a name of its own until its move has ended, which says of which vault and of which
+/// try it is: it is not taken for the vault, and no try touches the copy of another.
 struct MovedCopy: Sendable {
     let place: VaultPlace
     /// What the vault is called when its move has ended.

@@ -125,8 +125,7 @@ public struct VaultMove: Sendable {
     /// name.
     private func finish(
         _ vault: Vault, _ copy: MovedCopy, from old: String, _ rows: Int64, _ size: Int64,
-        _ setAside: String?,
-        isRepeated: Bool
+        _ setAside: String?, isRepeated: Bool
     ) async throws -> MoveReceipt {
         let root: Digest
         do {

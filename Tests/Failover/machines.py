@@ -1,5 +1,6 @@
 """Machines: network namespaces around a bridge, each of which can be killed, frozen and cut off by itself."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -39,6 +40,13 @@ def build_network() -> None:
     run("ip", "link", "set", "hub", "up")
 
 
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    """Those that have ended since they were listed need none."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 class Machine:
     """A network namespace. Its processes are those that live in it."""
 
@@ -75,11 +83,7 @@ class Machine:
         return [pid for pid in found if pid != self.keeper.pid and self._space(pid) == self.space]
 
     def signal(self, number: signal.Signals) -> None:
-        for pid in self.processes():
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
+        signal_all(self.processes(), number)
 
     def kill(self) -> None:
         """Power off: all processes at once, and what they had not sent is gone."""

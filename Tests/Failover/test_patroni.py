@@ -9,7 +9,7 @@ import unittest
 
 from example import FILES, Example, Node
 from load import Load
-from machines import ROOT, build_network, until
+from machines import ROOT, build_network, signal_all, until
 from services import HTTPCaller, Installation, Server
 
 NIGHTLY = os.environ.get("TOKENVAULT_NIGHTLY") == "1"
@@ -121,16 +121,14 @@ class Rounds(unittest.TestCase):
         old.start()
 
     def postgres(self, old: Node) -> None:
-        for pid in old.processes("postgres"):
-            os.kill(pid, signal.SIGKILL)
+        signal_all(old.processes("postgres"), signal.SIGKILL)
         self.load.await_answers(time.monotonic())
 
     def freeze(self, old: Node) -> str:
         """Then PostgreSQL goes on before Patroni does. It takes itself for the primary, and must commit nothing new."""
         old.machine.freeze()
         new = self.await_failover(old)
-        for pid in old.processes("postgres"):
-            os.kill(pid, signal.SIGCONT)
+        signal_all(old.processes("postgres"), signal.SIGCONT)
         time.sleep(PAUSE)
         self.assertEqual(old.sql("SELECT pg_is_in_recovery()"), "f")
         index, found = old.sql(last_entry, "tokenvault").split()

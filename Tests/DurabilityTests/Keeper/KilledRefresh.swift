@@ -159,11 +159,12 @@ struct Tracer {
     init(_ worker: ChildProcess, _ arguments: [String], thread name: String? = nil) async throws {
         let file = NSTemporaryDirectory() + "keeper-calls-\(worker.id)"
         self.file = file
-        let threads = Self.threads(of: worker.id, named: name)
+        // A thread gets its name only once it runs.
+        try await until { !Self.threads(of: worker.id, named: name).isEmpty }
         let target =
             name == nil
             ? ["-f", "-p", "\(worker.id)"]
-            : ["-p", threads.first.map { ($0 as NSString).lastPathComponent } ?? "0"]
+            : ["-p", (Self.threads(of: worker.id, named: name)[0] as NSString).lastPathComponent]
         process = try ChildProcess(["strace", "-qq", "-o", file] + target + arguments)
         try await until { Self.areTraced(Self.threads(of: worker.id, named: name)) }
     }
