@@ -42,6 +42,15 @@ package enum MoveMark: Int, Sendable {
         try PostgresStore.examiner(of: place).read { try read($0) }
     }
 
+    /// A mark that was seen may be of a commit that no standby has; after this it is confirmed.
+    package func settle(at place: PostgresPlace) throws {
+        _ = try PostgresStore.transaction(at: place) { transaction in
+            try transaction.apply([
+                RowWrite("UPDATE schema_migrations SET applied_at = applied_at WHERE version = \(rawValue)")
+            ])
+        }
+    }
+
     func read(_ database: Database) throws -> Found? {
         guard try database.engine.hasTable("vault"), try database.engine.hasTable("schema_migrations") else {
             return nil
@@ -72,7 +81,7 @@ package enum MoveMark: Int, Sendable {
                 .unavailable,
                 "The vault was moved away from this database; nothing may use it here any more.",
                 remedy:
-                    "Name its new place. When you are sure of that, remove what is here: DROP SCHEMA \(PostgresSchema.name) CASCADE"
+                    "Name its new place. If the move did not end, run it again as it was begun. When you are sure of the new place, remove what is here: DROP SCHEMA \(PostgresSchema.name) CASCADE"
             )
         case .isCopied:
             VaultError(

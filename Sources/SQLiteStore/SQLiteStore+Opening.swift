@@ -99,16 +99,19 @@ extension SQLiteStore {
                     .busy, "Another process has the vault at \(path) open",
                     remedy: "Stop every service and command that uses it.")
             }
-            let writer = try Unfinished.whole { try Connections.openWriter(path) }
-            do { try writer.use(body) } catch {
-                try? writer.close()
-                throw error
-            }
-            try writer.close()
+            do {
+                let writer = try Unfinished.whole { try Connections.openWriter(path) }
+                do { try writer.use(body) } catch {
+                    try? writer.close()
+                    throw error
+                }
+                try writer.close()
+            } catch { throw StorageFailure.translate(error, isOpening: true) }
             // Beside the name it would be in the way of the vault that comes back.
             unlink(path + ".ballast")
             let code = VaultFile.rename(path, toFree: place)
             guard code == 0 else { throw StorageFailure.failed("rename", code) }
+            try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
         }
     }
 }

@@ -31,15 +31,17 @@ struct MovedCopy: Sendable {
     /// Gives a file that was closed its name. Removes before what other tries left: the vault has left for this one.
     func publish() throws {
         guard case .file(let file) = place else { return }
-        guard access(file + "-wal", F_OK) != 0 else {
-            throw VaultError(.busy, "Another process has \(file) open", remedy: "End that process.")
+        try VaultFile.checkDirectory(of: path)
+        try VaultLock(beside: file).withWriterLock(within: .seconds(10)) {
+            guard access(file + "-wal", F_OK) != 0 else {
+                throw VaultError(
+                    .busy, "\(file) is open elsewhere, or could not be closed.", remedy: "End what uses it.")
+            }
+            remove(names, butFor: file)
+            let code = VaultFile.rename(file, toFree: path)
+            guard code == 0 else { throw StorageFailure.failed("rename", code) }
+            try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
         }
-        remove(names, butFor: file)
-        let code = VaultFile.rename(file, toFree: path)
-        guard code == 0 else {
-            throw code == EEXIST ? VaultFile.alreadyExists(path) : StorageFailure.failed("rename", code)
-        }
-        try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
     }
 
     func remove() { if case .file(let file) = place { remove(file) } }

@@ -90,8 +90,17 @@ public struct VaultMove: Sendable {
         case (_, .postgres(let service)):
             return try MoveMark.isCopied.find(at: PostgresPlace(service: service))
         case (.postgres(let service), .file):
-            let left = try MoveMark.hasLeft.find(at: PostgresPlace(service: service))
-            return try left.flatMap { try MovedCopy($0.vault, to: target, at: $0.begunAt).isThere ? $0 : nil }
+            guard let left = try MoveMark.hasLeft.find(at: PostgresPlace(service: service)) else {
+                return nil
+            }
+            let copy = try MovedCopy(left.vault, to: target, at: left.begunAt)
+            if copy.isThere { return left }
+            guard access(copy.path, F_OK) != 0 else { return nil }
+            throw VaultError(
+                .notFound, "The vault has left \(source), and its copy is not at \(copy.place).",
+                remedy:
+                    "If that move ended, name the new place. If not, run it again on the machine and with the path of the time before: the copy there is the only vault."
+            )
         case (.file, .file): return nil
         }
     }
@@ -100,13 +109,21 @@ public struct VaultMove: Sendable {
     private func left(by earlier: MoveMark.Found) throws -> (path: String, setAside: String?)? {
         switch source {
         case .file(let named):
-            let path = try VaultFile.resolve(named, isNew: true)
+            // Of a link the file has gone, and not the link.
+            let linked = try? FileManager.default.destinationOfSymbolicLink(atPath: named)
+            let directory = VaultFile.directory(of: named)
+            let path = try VaultFile.resolve(
+                linked.map { $0.hasPrefix("/") ? $0 : "\(directory)/\($0)" } ?? named, isNew: true)
             let setAside = Self.place(for: path, earlier.begunAt)
-            return access(path, F_OK) != 0 && access(setAside, F_OK) == 0 ? (path, setAside) : nil
+            guard access(path, F_OK) != 0, access(setAside, F_OK) == 0 else { return nil }
+            try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
+            return (path, setAside)
         case .postgres(let service):
             let place = try PostgresPlace(service: service)
             let left = try MoveMark.hasLeft.find(at: place)
-            return left?.vault == earlier.vault && left?.begunAt == earlier.begunAt ? (place.name, nil) : nil
+            guard left?.vault == earlier.vault, left?.begunAt == earlier.begunAt else { return nil }
+            try MoveMark.hasLeft.settle(at: place)
+            return (place.name, nil)
         }
     }
 
@@ -139,6 +156,10 @@ public struct VaultMove: Sendable {
             }
             await vault.close()
             try await BlockingThread.result { try copy.publish() }
+            // Its anchors take the word of a vault under its own name only.
+            if !vault.store.isRemote {
+                try? await Vault.open(at: target, unlockedBy: key, configuration: configuration).close()
+            }
         } catch {
             await vault.close()
             let cause = vault.store.translate(error)
@@ -158,19 +179,20 @@ public struct VaultMove: Sendable {
         if cause?.code == .outcomeUnknown {
             return VaultError(
                 .outcomeUnknown,
-                "The copy at \(target) is whole. Whether \(source) was marked as moved away is not known.",
+                "The copy for \(target) is whole. Whether \(source) was marked as moved away is not known.",
                 remedy: "Move the vault again: that finishes it, or begins again.")
         }
         return VaultError(
             cause?.code ?? .internalError,
-            "The copy at \(target) is not to be used: \(cause?.message ?? "it could not be checked"). The vault at \(source) is as it was.",
-            remedy: "Move the vault again, which makes another copy.")
+            "The vault was not moved to \(target): \(cause?.message ?? "the copy could not be checked.")",
+            remedy: "Mend that, then move the vault again, which makes another copy.")
     }
 
     private func openSource() async throws -> Vault {
         do {
             return try await Vault.open(at: source, unlockedBy: key, configuration: configuration)
         } catch let error as VaultError where error.code == .notFound && Vault.mayBe(at: target) {
+            guard case .file = source else { throw error }
             throw VaultError(
                 .notFound, error.message,
                 remedy: "Look at \(target): if the vault is there, an earlier move has ended.")
@@ -184,6 +206,7 @@ public struct VaultMove: Sendable {
         let vault = try await openSource()
         let result: (rows: Int64, head: LogHead, path: String, copy: MovedCopy)
         do {
+            if case .file(let path) = target { try VaultFile.checkDirectory(of: path) }
             let copy = try MovedCopy(vault.id.bytes, to: target, at: begun)
             result = try await BlockingThread.result {
                 try refuseServed(vault)
@@ -226,9 +249,8 @@ public struct VaultMove: Sendable {
     ) throws {
         switch copy.place {
         case .file(let path):
-            try VaultFile.checkDirectory(of: copy.path)
             do { try SQLiteStore.create(at: path, at: now, body) } catch {
-                copy.remove()
+                unlink(path + ".lock")
                 throw error
             }
         case .postgres(let service):
@@ -272,12 +294,12 @@ public struct VaultMove: Sendable {
             try LogHead.read(database).extends(head, in: database)
         }
         guard isSame else {
-            throw VaultError(.integrity, "Its log does not begin with the log that was copied")
+            throw VaultError(.integrity, "Its log does not begin with the log that was copied.")
         }
         let report = try await vault.log.verify(comparesAnchors: false, progress: progress)
         guard report.isIntact else {
             let what = report.findings.first.map { "\($0.place) \($0.problem)" } ?? "the log"
-            throw VaultError(.integrity, "It differs from what its log says (\(what))")
+            throw VaultError(.integrity, "It differs from what its log says (\(what)).")
         }
     }
 
@@ -289,7 +311,7 @@ public struct VaultMove: Sendable {
         func look(_ database: Database) throws {
             let found = try LogHead.read(database)
             guard found.size == head.size, found.root == head.root else {
-                throw VaultError(.busy, "The vault was written meanwhile; stop everything that uses it")
+                throw VaultError(.busy, "The vault was written meanwhile; stop everything that uses it.")
             }
         }
         switch source {

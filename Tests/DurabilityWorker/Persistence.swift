@@ -35,7 +35,7 @@ extension VaultWorker {
         let client = try await vault.clients.find(name)
         say("ready")
         await withTaskGroup { group in
-            for first in 0..<callers {
+            for first in 0..<min(callers, chains.count) {
                 let own = stride(from: first, to: chains.count, by: callers).map { chains[$0] }
                 group.addTask { await persist(own, vault, client) }
             }

@@ -52,7 +52,7 @@ class Installation:
     def begin(self, count: int) -> list["Chain"]:
         """Grants with their first refresh tokens."""
         done = subprocess.run(self.worker("begin", count), env=self.environment, capture_output=True, text=True,
-                              timeout=120)
+                              timeout=300)
         assert done.returncode == 0, done.stderr
         lines = [line.split() for line in done.stdout.splitlines()]
         return [Chain(int(grant), token, int(generation)) for word, grant, generation, token in lines if word == "begun"]

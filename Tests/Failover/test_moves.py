@@ -53,7 +53,7 @@ class KilledMoves(unittest.TestCase):
         again = self.vault.run("move", "--vault", source, "--to", target)
         if again.returncode != 0:
             # It had ended: the place is left, and the command says so.
-            self.assertRegex(again.stderr, "moved away|There is no vault|No such|does not exist")
+            self.assertRegex(again.stderr, "moved away|There is no vault")
         verified = self.vault.run("audit", "verify", "--vault", target)
         self.assertEqual(verified.returncode, 0, f"after {moment} s: {again.stderr}{verified.stdout}{verified.stderr}")
         self.assertEqual(self.grants(target), self.rows, f"after {moment} s")

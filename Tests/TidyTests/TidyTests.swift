@@ -135,7 +135,7 @@ enum Repository {
 
     /// The most that the sources may be. A change that needs more raises a number here, in a commit that says for what.
     @Test func `the sources stay light`() throws {
-        let (mostLines, mostTypes) = (62_100, 1_071)
+        let (mostLines, mostTypes) = (62_150, 1_071)
         let pattern =
             /^ *(public |package |private |fileprivate )?(final |indirect )?(struct|class|enum|actor|protocol) [A-Z]/
         var (lines, types) = (0, 0)

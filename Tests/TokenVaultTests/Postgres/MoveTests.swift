@@ -55,6 +55,16 @@ import VaultCustody
             try text.write(toFile: test.directory + "/" + name, atomically: true, encoding: .utf8)
         }
 
+        /// The last step fails until the function is dropped.
+        func refuseEnd() throws {
+            _ = try sql(
+                """
+                CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+                AS 'BEGIN RAISE EXCEPTION ''no''; END';
+                CREATE OR REPLACE TRIGGER refusal BEFORE DELETE ON schema_migrations EXECUTE FUNCTION refuse()
+                """)
+        }
+
         /// The vault, its copies, and what is beside them.
         func files(of name: String) throws -> Set<String> {
             Set(
@@ -198,7 +208,7 @@ import VaultCustody
         try FileManager.default.removeItem(atPath: back)
         let receipt = try await move.run()
         #expect(receipt.isRepeated && receipt.setAside == nil)
-        #expect(try scene.files(of: "back") == ["back", "back.moving-00-7"])
+        #expect(try scene.files(of: "back.moving") == ["back.moving-00-7"])
         let again = try await Vault.open(at: .file(back), unlockedBy: scene.key)
         #expect(try await again.validate(scene.tokens.pair.accessToken) != nil)
         let report = try await again.log.verify(comparesAnchors: false)
@@ -251,13 +261,7 @@ import VaultCustody
         await scene.test.vault.close()
         let failure = await #expect(throws: VaultError.self) {
             try await scene.move(.file(scene.test.path), scene.place).run { share in
-                guard share > 0.6 else { return }
-                _ = try? scene.sql(
-                    """
-                    CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
-                    AS 'BEGIN RAISE EXCEPTION ''no''; END';
-                    CREATE OR REPLACE TRIGGER refusal BEFORE DELETE ON schema_migrations EXECUTE FUNCTION refuse()
-                    """)
+                if share > 0.6 { try? scene.refuseEnd() }
             }
         }
         #expect(failure?.message.contains("has left") == true, "\(String(describing: failure))")
@@ -292,8 +296,63 @@ import VaultCustody
         _ = try await vault.users.add("later")
         #expect(try await vault.log.verify().isIntact)
         await vault.close()
-        let note = try String(contentsOfFile: anchor, encoding: .utf8).split(separator: "\n")
-        #expect(try #require(Int64(note[1])) > receipt.logSize)
+        func noted() throws -> Int64 {
+            let note = try String(contentsOfFile: anchor, encoding: .utf8).split(separator: "\n")
+            return try #require(Int64(note[1]))
+        }
+        #expect(try noted() > receipt.logSize)
+        // And back, where the copy has another name for a while.
+        move = scene.move(scene.place, .file(scene.test.path))
+        move.configuration = .anchored(clock: scene.test.clock)
+        let back = try await move.run()
+        #expect(try noted() > back.logSize)
+        let again = try await Vault.open(
+            at: .file(scene.test.path), unlockedBy: scene.key, configuration: move.configuration)
+        #expect(try await again.log.verify().isIntact)
+        await again.close()
+    }
+
+    @Test(.ofFiles) func `of a link the file moves, and that is found again`() async throws {
+        let scene = try await Scene()
+        await scene.test.vault.close()
+        let link = scene.test.directory + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: scene.test.path)
+        await #expect(throws: VaultError.self) {
+            try await scene.move(.file(link), scene.place).run { share in
+                if share > 0.6 { try? scene.refuseEnd() }
+            }
+        }
+        #expect(!FileManager.default.fileExists(atPath: scene.test.path))
+        _ = try scene.sql("DROP FUNCTION refuse CASCADE")
+        let receipt = try await scene.move(.file(link), scene.place).run()
+        #expect(receipt.isRepeated && receipt.setAside?.hasPrefix(scene.test.path + ".moved-") == true)
+    }
+
+    @Test(.ofFiles) func `a copy that is elsewhere is asked for, and no directory is named as such`()
+        async throws
+    {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let nowhere = scene.move(scene.place, .file(scene.test.directory + "/none/back"))
+        let missing = await #expect(throws: VaultError(.notFound, "")) { try await nowhere.run() }
+        #expect(missing?.message.contains("directory") == true, "\(String(describing: missing))")
+        let back = scene.test.directory + "/back"
+        await #expect(throws: VaultError(.alreadyExists, "")) {
+            try await scene.move(scene.place, .file(back)).run { share in
+                // The file that a killed vault leaves beside its name would be read into this one.
+                if share > 0.6 { try? scene.put("x", "back-wal") }
+            }
+        }
+        #expect(!FileManager.default.fileExists(atPath: back))
+        let other = scene.move(scene.place, .file(scene.test.directory + "/other"))
+        let failure = await #expect(throws: VaultError(.notFound, "")) { try await other.run() }
+        #expect(failure?.message.contains("other.moving-") == true, "\(String(describing: failure))")
+        try FileManager.default.removeItem(atPath: back + "-wal")
+        let receipt = try await scene.move(scene.place, .file(back)).run()
+        #expect(receipt.isRepeated)
+        let vault = try await Vault.open(at: .file(back), unlockedBy: scene.key)
+        #expect(try await vault.validate(scene.tokens.pair.accessToken) != nil)
+        await vault.close()
     }
 
     @Test(.ofFiles) func `not where a vault is, and not with another key`() async throws {
